@@ -1,0 +1,51 @@
+# Verbs for people and for CI. `make help` prints them with the texts after `##`.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Arguments for `make demo`, `make dev` and `make bench`: make dev ARGS="--ephemeral"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup fmt lint build test tests deny demo dev bench doc clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what is missing (PostgreSQL's programs), or say what to install
+	@scripts/setup.sh
+
+demo: setup ## run two workflows on a private PostgreSQL and show their progress
+	$(CARGO) run --quiet --locked -p tasker-cli --bin tasker -- demo $(ARGS)
+
+dev: setup ## run everything in one process, with a database kept in .tasker/pg
+	$(CARGO) run --quiet --locked -p tasker-cli --bin tasker -- dev $(ARGS)
+
+build: ## build programs and tests
+	$(CARGO) build --workspace --all-targets --locked
+
+test: setup lint build tests ## do all set-up and run every check and test
+
+# The built program, not `cargo run`: that would build its dependencies once more,
+# with the features of one crate in place of those of the workspace.
+tests: ## run the tests alone, on a private PostgreSQL, after `make build`
+	$(TARGET)/debug/with-cluster -- $(CARGO) test --workspace --locked --no-fail-fast
+
+fmt: ## format all code
+	$(CARGO) fmt --all
+
+lint: ## check formatting and run clippy, warnings being errors
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## check licences, bans and advisories of dependencies (needs cargo-deny)
+	$(CARGO) deny --locked check
+
+bench: setup ## measure throughput and latency, in release mode
+	$(CARGO) run --release --locked -p tasker-bench -- $(ARGS)
+
+doc: ## build the API documentation, warnings being errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+clean: ## remove what was built; the database in .tasker stays
+	$(CARGO) clean

@@ -1,0 +1,407 @@
+//! `tasker task`: submit, look at and operate tasks.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tasker_client::Include;
+use tasker_shared::domain::State;
+use tasker_shared::wire::{TaskFilter, TaskRequest, TaskSubmitted, TaskView};
+
+use super::input::{self, Format, Operator};
+use super::watch::{exit_of, follow, note_end, Watch};
+use crate::failure::{Exit, Failure};
+use crate::render::{draw_task, fields, state_ink, state_word, table, Ink};
+use crate::session::Session;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Submit a task
+    Submit(SubmitArgs),
+    /// List tasks, newest first
+    List(ListArgs),
+    /// Show a task and its graph
+    Show(ShowArgs),
+    /// Draw a task until it has ended
+    Watch(WatchArgs),
+    /// Cancel a task; running handlers are told
+    Cancel(OperateArgs),
+    /// Retry the failed steps of a task
+    Retry(OperateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    /// Name of the template
+    name: String,
+    /// Namespace of the template [default: default]
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Version of the template, d.d.d [default: the highest]
+    #[arg(long)]
+    version: Option<String>,
+    /// Input of the task: JSON, @FILE, or - for stdin
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    context: String,
+    /// Two requests with the same key make one task
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Tag of the task; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// -100 to 100; higher is claimed first
+    #[arg(long, allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// Who asks
+    #[arg(long)]
+    initiator: Option<String>,
+    /// Which system asks
+    #[arg(long)]
+    source_system: Option<String>,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// Carried to every handler and log line
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+    /// Watch the task until it has ended; exit code 1 unless it completes
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: give up after so many seconds
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    format: Format,
+}
+
+const STATE_HELP: &str = "pending, in_progress, complete, error, cancelled or resolved_manually";
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[arg(long)]
+    namespace: Option<String>,
+    #[arg(long)]
+    name: Option<String>,
+    #[arg(long)]
+    version: Option<String>,
+    /// One of the six states
+    #[arg(long, value_parser = state, help = STATE_HELP)]
+    state: Option<State>,
+    #[arg(long)]
+    tag: Option<String>,
+    #[arg(long)]
+    initiator: Option<String>,
+    /// Requested at or after this time, such as 2030-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Requested before this time
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Tasks per page, 1 to 200
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Id of the task
+    task: i64,
+    /// With every step and its results
+    #[arg(long)]
+    steps: bool,
+    /// With the audit trail of the task and its steps
+    #[arg(long)]
+    transitions: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Id of the task
+    task: i64,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// How often to ask the service, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(20..=60_000))]
+    interval: u64,
+    /// One JSON document per change
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OperateArgs {
+    /// Id of the task
+    task: i64,
+    #[command(flatten)]
+    operator: Operator,
+    #[command(flatten)]
+    format: Format,
+}
+
+fn state(text: &str) -> Result<State, String> {
+    State::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+/// A time as the tables show it, UTC.
+pub(crate) fn time<T: std::fmt::Display>(time: T) -> String {
+    // "2030-01-31 12:00:00.123456 UTC": seconds are enough.
+    time.to_string().chars().take(19).collect()
+}
+
+pub(crate) async fn run(session: &Session, command: TaskCommand) -> Result<Exit, Failure> {
+    match command {
+        TaskCommand::Submit(args) => submit(session, args).await,
+        TaskCommand::List(args) => list(session, args).await,
+        TaskCommand::Show(args) => show(session, &args).await,
+        TaskCommand::Watch(args) => watch(session, &args).await,
+        TaskCommand::Cancel(args) => {
+            let client = session.client()?;
+            let task = client
+                .cancel_task(args.task, &args.operator.request())
+                .await?;
+            operated(session, &task, args.format, "is cancelled")
+        }
+        TaskCommand::Retry(args) => {
+            let client = session.client()?;
+            let task = client
+                .retry_task(args.task, &args.operator.request())
+                .await?;
+            operated(session, &task, args.format, "runs again")
+        }
+    }
+}
+
+fn operated(
+    session: &Session,
+    task: &TaskView,
+    format: Format,
+    what: &str,
+) -> Result<Exit, Failure> {
+    if format.json {
+        session.out.json(task)?;
+    } else {
+        session.out.line(&format!(
+            "task {} {what} ({})",
+            task.task_id,
+            state_word(task.state)
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn submit(session: &Session, args: SubmitArgs) -> Result<Exit, Failure> {
+    let client = session.client()?;
+    let request = TaskRequest {
+        name: args.name,
+        namespace: args.namespace,
+        version: args.version,
+        context: input::json("--context", &args.context)?,
+        initiator: args.initiator,
+        source_system: args.source_system,
+        reason: args.reason,
+        tags: Some(args.tags).filter(|tags| !tags.is_empty()),
+        priority: args.priority,
+        idempotency_key: args.idempotency_key,
+        correlation_id: args.correlation_id,
+    };
+    let submitted = client.submit(&request).await?;
+    let id = submitted.task.task_id;
+    let json = args.format.json;
+    if !json {
+        let what = if submitted.duplicate {
+            "exists already"
+        } else {
+            "is submitted"
+        };
+        session.out.line(&format!("task {id} {what}"))?;
+    }
+    if !args.wait {
+        if json {
+            session.out.json(&submitted)?;
+        } else {
+            session
+                .out
+                .note(&format!("follow it with `tasker task watch {id}`"));
+        }
+        return Ok(Exit::Ok);
+    }
+    let watch = Watch {
+        interval: Duration::from_millis(250),
+        timeout: args.timeout.map(Duration::from_secs),
+        json: false,
+        quiet: json,
+    };
+    let graph = follow(&client, &session.out, id, watch).await?;
+    if json {
+        let task = client.task(id, Include::default()).await?;
+        session.out.json(&TaskSubmitted {
+            duplicate: submitted.duplicate,
+            task,
+        })?;
+    }
+    note_end(&session.out, &graph);
+    Ok(exit_of(graph.state))
+}
+
+async fn list(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
+    let bad_time = |flag: &str, error: &dyn std::fmt::Display| {
+        Failure::usage(format!("{flag} is not a time: {error}"))
+            .remedy("write it like 2030-01-31T00:00:00Z")
+    };
+    let mut filter = TaskFilter {
+        namespace: args.namespace,
+        name: args.name,
+        version: args.version,
+        state: args.state,
+        tag: args.tag,
+        initiator: args.initiator,
+        limit: args.limit,
+        cursor: args.cursor,
+        ..TaskFilter::default()
+    };
+    if let Some(from) = &args.from {
+        filter.from = Some(from.parse().map_err(|error| bad_time("--from", &error))?);
+    }
+    if let Some(to) = &args.to {
+        filter.to = Some(to.parse().map_err(|error| bad_time("--to", &error))?);
+    }
+    let page = session.client()?.tasks(&filter).await?;
+    if args.format.json {
+        session.out.json(&page)?;
+        return Ok(Exit::Ok);
+    }
+    let rows: Vec<Vec<(String, Ink)>> = page.tasks.iter().map(row).collect();
+    let head = [
+        "ID",
+        "NAMESPACE",
+        "NAME",
+        "VERSION",
+        "STATE",
+        "REQUESTED (UTC)",
+        "TAGS",
+    ];
+    let frame = session.out.frame();
+    session
+        .out
+        .text(&table(&head, &rows, frame.width, frame.style))?;
+    if let Some(cursor) = &page.next_cursor {
+        session
+            .out
+            .note(&format!("there are more: add --cursor {cursor}"));
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(task: &TaskView) -> Vec<(String, Ink)> {
+    vec![
+        (task.task_id.to_string(), Ink::Plain),
+        (task.namespace.clone(), Ink::Plain),
+        (task.name.clone(), Ink::Plain),
+        (task.version.clone(), Ink::Plain),
+        (state_word(task.state).to_owned(), state_ink(task.state)),
+        (time(task.requested_at), Ink::Plain),
+        (task.tags.join(", "), Ink::Dim),
+    ]
+}
+
+async fn show(session: &Session, args: &ShowArgs) -> Result<Exit, Failure> {
+    let client = session.client()?;
+    let include = Include {
+        steps: args.steps,
+        transitions: args.transitions,
+    };
+    let task = client.task(args.task, include).await?;
+    if args.format.json {
+        session.out.json(&task)?;
+        return Ok(Exit::Ok);
+    }
+    let graph = client.graph(args.task).await?;
+    let frame = session.out.frame();
+    let style = frame.style;
+    let mut text = draw_task(
+        &graph,
+        crate::render::Frame {
+            height: None,
+            ..frame
+        },
+    );
+    text.push('\n');
+    let by = if task.driven_by_core {
+        String::new()
+    } else {
+        "the Rails engine; shown here, not run".to_owned()
+    };
+    text.push_str(&fields(
+        &[
+            (
+                "template",
+                format!("{}/{} {}", task.namespace, task.name, task.version),
+            ),
+            ("requested", time(task.requested_at)),
+            ("state since", time(task.state_since)),
+            ("initiator", task.initiator.clone().unwrap_or_default()),
+            ("source", task.source_system.clone().unwrap_or_default()),
+            ("reason", task.reason.clone().unwrap_or_default()),
+            ("tags", task.tags.join(", ")),
+            (
+                "priority",
+                Some(task.priority)
+                    .filter(|p| *p != 0)
+                    .map(|p| p.to_string())
+                    .unwrap_or_default(),
+            ),
+            (
+                "idempotency key",
+                task.idempotency_key.clone().unwrap_or_default(),
+            ),
+            (
+                "correlation id",
+                task.correlation_id.clone().unwrap_or_default(),
+            ),
+            ("driven by", by),
+            (
+                "context",
+                style.clip(&task.context.to_string(), frame.width.saturating_sub(17)),
+            ),
+        ],
+        style,
+    ));
+    for step in task.steps.iter().flatten() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n{}\n{:#}\n",
+            style.paint(Ink::Strong, &step.name),
+            step.results
+        );
+    }
+    if let Some(transitions) = task.transitions.as_ref().filter(|t| !t.is_empty()) {
+        text.push('\n');
+        text.push_str(&super::step::transition_table(session, transitions));
+    }
+    session.out.text(&text)?;
+    Ok(Exit::Ok)
+}
+
+async fn watch(session: &Session, args: &WatchArgs) -> Result<Exit, Failure> {
+    let watch = Watch {
+        interval: Duration::from_millis(args.interval),
+        timeout: args.timeout.map(Duration::from_secs),
+        json: args.json,
+        quiet: false,
+    };
+    let graph = follow(&session.client()?, &session.out, args.task, watch).await?;
+    note_end(&session.out, &graph);
+    Ok(exit_of(graph.state))
+}

@@ -1,0 +1,10 @@
+//! The built program, as a person or a script meets it.
+//!
+//! `offline` files need nothing but the program; `online` runs `tasker dev` and the
+//! demo on real databases.
+
+mod config;
+mod exits;
+mod online;
+mod program;
+mod templates;

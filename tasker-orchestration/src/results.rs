@@ -1,0 +1,89 @@
+//! Result consumers: apply what workers send.
+//!
+//! Each consumer has a connection of its own and takes batch after batch while
+//! there is any; then it waits for a wake, or polls. Several consumers share the
+//! queue by SKIP LOCKED, in this process and in others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_shared::announce::announce;
+use tasker_shared::messaging::{Channel, WakeHub};
+use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
+use tasker_shared::supervise::{jittered, LoopHealth, Pause};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) async fn run(
+    store: Store,
+    hub: WakeHub,
+    health: Arc<LoopHealth>,
+    shutdown: CancellationToken,
+) {
+    let wake = hub.signal(&Channel::Results);
+    let poll = Duration::from_millis(store.engine().poll_interval_ms);
+    let mut connection: Option<ResultConnection> = None;
+    let mut pause = Pause::default();
+    while !shutdown.is_cancelled() {
+        let failed = match turn(&store, &mut connection).await {
+            Ok(taken) => {
+                health.turned();
+                pause.reset();
+                announce(&hub, &taken.advanced);
+                if taken.messages > 0 {
+                    continue;
+                }
+                None
+            }
+            Err(error) => {
+                health.failed(&error);
+                connection = None;
+                Some(error)
+            }
+        };
+        if let Some(error) = failed.filter(|error| !error.is_transient()) {
+            // Something in the queue cannot be applied: find it, or the whole
+            // queue stands still behind it.
+            if let Err(error) = isolate(&store, &hub, &error).await {
+                health.failed(&error);
+            }
+            continue;
+        }
+        let wait = if connection.is_none() { pause.lengthen() } else { jittered(poll) };
+        tokio::select! {
+            () = wake.wait(wait) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+async fn turn(
+    store: &Store,
+    connection: &mut Option<ResultConnection>,
+) -> Result<ResultsTaken, StoreError> {
+    if connection.is_none() {
+        *connection = Some(ResultConnection::open(store).await?);
+    }
+    match connection {
+        Some(connection) => connection.process().await,
+        None => Ok(ResultsTaken::default()),
+    }
+}
+
+/// Applies messages one by one; the first that fails by itself is set aside.
+async fn isolate(store: &Store, hub: &WakeHub, cause: &StoreError) -> Result<(), StoreError> {
+    tracing::error!(error = %cause, "a batch of reports cannot be applied; looking for the one to blame");
+    loop {
+        let mut connection = ResultConnection::open(store).await?;
+        match connection.process_one().await {
+            Ok(taken) if taken.messages == 0 => return Ok(()),
+            Ok(taken) => announce(hub, &taken.advanced),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                let mut connection = ResultConnection::open(store).await?;
+                connection.set_aside_one(&error.to_string()).await?;
+                tracing::error!(%error, "a message of reports was set aside in tasker.unreadable_messages");
+                return Ok(());
+            }
+        }
+    }
+}

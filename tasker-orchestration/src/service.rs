@@ -1,0 +1,209 @@
+//! Orchestration as a component: starts intake, result consumers, timer and API.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_shared::config::{Config, Mode};
+use tasker_shared::domain::{parse_template_within, Namespace, TemplateLimits};
+use tasker_shared::messaging::WakeHub;
+use tasker_shared::store::{health, templates, OpenError, Store, StoreError};
+use tasker_shared::supervise::{jittered, LoopHealth};
+use tasker_shared::telemetry;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiOptions, AppState, BindError, ServeLimits};
+use crate::intake::{self, IntakeOptions};
+use crate::{results, sweep};
+
+/// Why orchestration cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OrchestratorError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the OpenAPI document cannot be written: {0}")]
+    OpenApi(#[from] serde_json::Error),
+}
+
+/// Orchestration.
+pub struct Orchestrator;
+
+/// Files larger than a request may be are still read from the disk of the
+/// service: a step of 10,000 siblings takes some 600 KiB.
+const FILE_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+impl Orchestrator {
+    /// Starts orchestration until `shutdown`: registers the templates found on
+    /// disk, then takes tasks in and moves them on.
+    ///
+    /// # Errors
+    /// If the address is taken or refused, or the database cannot be reached.
+    pub async fn start(
+        config: &Config,
+        store: Store,
+        shutdown: CancellationToken,
+    ) -> Result<OrchestratorHandle, OrchestratorError> {
+        let section = &config.orchestration;
+        let listener = api::bind(section.bind, section.allow_public).await?;
+        let address = listener.local_addr().map_err(|source| BindError::Listen {
+            address: section.bind,
+            source,
+        })?;
+        if config.templates.load_on_start {
+            load_templates(&store, &config.templates.directory, &config.environment).await?;
+        }
+        let metrics = telemetry::install_recorder();
+        let hub = WakeHub::start(&store, &shutdown);
+        let mut loops = Vec::new();
+        let mut watch = |name: String| {
+            let health = LoopHealth::new(name);
+            loops.push(health.clone());
+            health
+        };
+        let intake = intake::start(
+            store.clone(),
+            hub.clone(),
+            IntakeOptions {
+                queue_max: section.intake_queue_max,
+                batch_max: section.intake_batch_max,
+                give_up_after: Duration::from_millis(section.request_timeout_ms),
+            },
+            watch("intake".to_owned()),
+        );
+        let mut running = Vec::new();
+        // In direct mode nobody sends results; one consumer drains what a change
+        // of mode may have left behind.
+        let consumers = match config.engine.mode {
+            Mode::Queued => section.result_consumers,
+            Mode::Direct => 1,
+        };
+        for number in 0..consumers {
+            let health = watch(format!("results {number}"));
+            running.push(tokio::spawn(results::run(store.clone(), hub.clone(), health, shutdown.clone())));
+        }
+        let health = watch("sweep".to_owned());
+        running.push(tokio::spawn(sweep::run(store.clone(), hub.clone(), health, shutdown.clone())));
+        let interval = Duration::from_millis(section.queue_metrics_interval_ms);
+        running.push(tokio::spawn(measure(store.clone(), interval, watch("measure".to_owned()), shutdown.clone())));
+
+        let counted = intake.clone();
+        let pulse: api::Pulse = Arc::new(move || {
+            let counts = BTreeMap::from([("submissions_waiting".to_owned(), counted.waiting() as i64)]);
+            (counts, loops.iter().map(|health| health.status()).collect())
+        });
+        let pool = store.pool().clone();
+        let render: api::RenderMetrics = Arc::new(move || {
+            metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "idle").set(pool.num_idle() as f64);
+            metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "used")
+                .set(f64::from(pool.size()) - pool.num_idle() as f64);
+            metrics.render()
+        });
+        let state = AppState::new(store, intake, ApiOptions::new(config), pulse, render);
+        let router = api::router(state)?;
+        let limits = ServeLimits::new(config);
+        running.push(tokio::spawn(async move { api::serve(listener, router, limits, shutdown).await }));
+        tracing::info!(%address, "orchestration started");
+        Ok(OrchestratorHandle { address, running })
+    }
+}
+
+/// Why the orchestration service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Start(#[from] OrchestratorError),
+}
+
+/// The whole service: waits for the database, migrates it, runs until `shutdown`.
+///
+/// # Errors
+/// If it cannot start; once started it goes on through any loss of the database.
+pub async fn run_service(config: &Config, shutdown: CancellationToken) -> Result<(), ServiceError> {
+    let store = tokio::select! {
+        store = Store::open(config) => store?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    Orchestrator::start(config, store, shutdown).await?.join().await;
+    Ok(())
+}
+
+/// Running orchestration.
+pub struct OrchestratorHandle {
+    address: SocketAddr,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl OrchestratorHandle {
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until everything has ended after the shutdown.
+    pub async fn join(self) {
+        for task in self.running {
+            // A panic has been logged by its thread.
+            let _ = task.await;
+        }
+        tracing::info!("orchestration stopped");
+    }
+}
+
+/// Registers every template below `<directory>/tasks`. A file that is wrong is
+/// logged with all its problems and left out: the others must not suffer.
+async fn load_templates(store: &Store, directory: &Path, environment: &str) -> Result<(), StoreError> {
+    let mut loaded = 0;
+    for path in tasker_shared::template_files::find(&directory.join("tasks")) {
+        let shown = path.display().to_string();
+        let limits = TemplateLimits { max_bytes: FILE_MAX_BYTES, ..TemplateLimits::default() };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!(file = %shown, %error, "template not read");
+                continue;
+            }
+        };
+        match parse_template_within(&text, &shown, environment, &limits) {
+            Ok(parsed) => {
+                for warning in &parsed.warnings {
+                    tracing::warn!(file = %shown, "{warning}");
+                }
+                templates::register(store, &parsed.template).await?;
+                loaded += 1;
+            }
+            Err(error) => tracing::error!(file = %shown, "template refused:\n{error}"),
+        }
+    }
+    tracing::info!(loaded, directory = %directory.display(), "templates registered");
+    Ok(())
+}
+
+/// Measures the queues for the metrics, at a pace of its own: scrapes cost no query.
+async fn measure(store: Store, interval: Duration, health: Arc<LoopHealth>, shutdown: CancellationToken) {
+    loop {
+        match health::queue_depths(&store).await {
+            Ok(depths) => {
+                health.turned();
+                for depth in depths {
+                    let label = |namespace: &Namespace| namespace.to_string();
+                    metrics::gauge!(telemetry::QUEUE_DEPTH, "namespace" => label(&depth.namespace))
+                        .set(depth.messages as f64);
+                    metrics::gauge!(telemetry::QUEUE_OLDEST_SECONDS, "namespace" => label(&depth.namespace))
+                        .set(depth.oldest_seconds);
+                }
+            }
+            Err(error) => health.failed(&error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(jittered(interval)) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Orchestration against a real database.
+
+mod api;

@@ -1,0 +1,296 @@
+//! What a handler reports, and what the engine makes of it.
+//!
+//! [`decide`] is the whole retry rule: a pure function from an outcome, the
+//! attempt it belongs to and the step's limits to the change the store applies.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Map, Value};
+
+use super::retry::RetryPolicy;
+
+/// Why an attempt failed, as the engine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The handler asked for another attempt, or failed without saying.
+    Retryable,
+    /// The handler said another attempt cannot help.
+    Permanent,
+    /// The handler outlived the step's timeout.
+    Timeout,
+    /// The handler panicked or threw something that is not an error.
+    Panic,
+    /// The worker vanished: its lease ran out.
+    Lost,
+}
+
+impl FailureKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retryable => "retryable",
+            Self::Permanent => "permanent",
+            Self::Timeout => "timeout",
+            Self::Panic => "panic",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The error of one attempt: what a handler returns, and what is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepError {
+    pub kind: FailureKind,
+    pub message: String,
+    /// Name of the error's class, in the handler's language.
+    pub error_class: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+    /// Pause the handler asks for before the next attempt, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Value>,
+}
+
+impl StepError {
+    fn new(kind: FailureKind, class: &str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            error_class: class.to_owned(),
+            error_code: None,
+            backtrace: None,
+            retry_after_ms: None,
+            context: None,
+        }
+    }
+
+    /// Another attempt may succeed.
+    pub fn retryable(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Retryable, "Tasker::RetryableError", message)
+    }
+
+    /// Another attempt may succeed, but not before `delay`.
+    pub fn retryable_after(message: impl Into<String>, delay: Duration) -> Self {
+        let mut error = Self::retryable(message);
+        error.retry_after_ms = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        error
+    }
+
+    /// No further attempt can succeed.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Permanent, "Tasker::PermanentError", message)
+    }
+
+    /// The attempt ran longer than the step's timeout.
+    pub fn timeout(limit: Duration) -> Self {
+        let message = format!("the handler did not finish within {} s", limit.as_secs_f64());
+        Self::new(FailureKind::Timeout, "Tasker::StepTimeout", message)
+    }
+
+    /// The handler panicked.
+    pub fn panic(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Panic, "Tasker::HandlerPanic", message)
+    }
+
+    /// The lease of the attempt ran out without a report.
+    pub fn lost() -> Self {
+        let message = "the worker stopped renewing its lease before it reported an outcome";
+        Self::new(FailureKind::Lost, "Tasker::LeaseExpired", message)
+    }
+
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.error_code = Some(code.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_class(mut self, class: impl Into<String>) -> Self {
+        self.error_class = class.into();
+        self
+    }
+
+    #[must_use]
+    pub fn with_context(mut self, context: Value) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// The keys a failure adds to the step's `results`, named as in Rails.
+    pub fn result_keys(&self) -> Value {
+        let mut keys = Map::new();
+        keys.insert("error".into(), json!(self.message));
+        keys.insert("error_class".into(), json!(self.error_class));
+        keys.insert("backtrace".into(), json!(self.backtrace.as_deref().unwrap_or("")));
+        if let Some(code) = &self.error_code {
+            keys.insert("error_code".into(), json!(code));
+        }
+        if let Some(context) = &self.context {
+            keys.insert("error_context".into(), context.clone());
+        }
+        Value::Object(keys)
+    }
+}
+
+impl std::fmt::Display for StepError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.error_class, self.message)
+    }
+}
+
+impl std::error::Error for StepError {}
+
+/// What became of one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The handler returned a result.
+    Success { results: Value },
+    /// The handler failed, timed out, panicked or vanished.
+    Failure { error: StepError },
+    /// The attempt was given back unfinished: it does not count.
+    HandedBack,
+    /// The worker has no handler of that name: the attempt does not count.
+    NoHandler { handler_class: String },
+}
+
+impl Outcome {
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Success { .. } => "success",
+            Self::Failure { error } => error.kind.as_str(),
+            Self::HandedBack => "handed_back",
+            Self::NoHandler { .. } => "no_handler",
+        }
+    }
+}
+
+/// The limits in force for the attempt that is being judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptLimits {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Executions allowed in all.
+    pub retry_limit: u32,
+    /// Whether a failed step may run again at all.
+    pub retryable: bool,
+    /// The longest pause a handler is granted, so that a hostile header cannot
+    /// park a step for ever.
+    pub max_requested_delay_ms: u64,
+}
+
+/// What the store does to the step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Store the results, unblock children.
+    Complete { results: Value },
+    /// Record the failure and try again after `delay_ms`.
+    Retry { error: StepError, delay_ms: u64 },
+    /// Record the failure for good.
+    Fail { error: StepError },
+    /// Uncount the attempt and enqueue the step again at once.
+    HandBack,
+    /// Uncount the attempt and look for a worker again after `delay_ms`.
+    Park { handler_class: String, delay_ms: u64 },
+}
+
+/// Pause before a step without a handler is offered again.
+const NO_HANDLER_DELAY_MS: u64 = 5_000;
+
+/// Judges an outcome: the only place where it is decided whether a failed
+/// attempt is followed by another.
+pub fn decide(
+    outcome: Outcome,
+    limits: AttemptLimits,
+    policy: &RetryPolicy,
+    rng: &mut impl rand::Rng,
+) -> Change {
+    match outcome {
+        Outcome::Success { results } => Change::Complete { results },
+        Outcome::HandedBack => Change::HandBack,
+        Outcome::NoHandler { handler_class } => Change::Park {
+            handler_class,
+            delay_ms: NO_HANDLER_DELAY_MS,
+        },
+        Outcome::Failure { error } => {
+            let exhausted = limits.attempt >= limits.retry_limit;
+            if error.kind == FailureKind::Permanent || !limits.retryable || exhausted {
+                return Change::Fail { error };
+            }
+            let delay_ms = match (error.kind, error.retry_after_ms) {
+                // The lease that ran out has been pause enough.
+                (FailureKind::Lost, _) => 0,
+                (_, Some(requested)) => requested.min(limits.max_requested_delay_ms),
+                (_, None) => policy.delay_ms(limits.attempt, rng),
+            };
+            Change::Retry { error, delay_ms }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{rngs::StdRng, SeedableRng};
+
+    const DAY_MS: u64 = 86_400_000;
+
+    fn limits(attempt: u32, retry_limit: u32, retryable: bool) -> AttemptLimits {
+        AttemptLimits { attempt, retry_limit, retryable, max_requested_delay_ms: DAY_MS }
+    }
+
+    fn judge(error: StepError, limits: AttemptLimits) -> Change {
+        let mut rng = StdRng::seed_from_u64(7);
+        decide(Outcome::Failure { error }, limits, &RetryPolicy::default(), &mut rng)
+    }
+
+    #[test]
+    fn a_permanent_error_is_never_retried() {
+        let change = judge(StepError::permanent("no such card"), limits(1, 3, true));
+        assert!(matches!(change, Change::Fail { .. }));
+    }
+
+    #[test]
+    fn the_last_allowed_attempt_fails_for_good() {
+        assert!(matches!(judge(StepError::retryable("x"), limits(2, 3, true)), Change::Retry { .. }));
+        assert!(matches!(judge(StepError::retryable("x"), limits(3, 3, true)), Change::Fail { .. }));
+    }
+
+    #[test]
+    fn a_step_that_is_not_retryable_fails_at_once() {
+        assert!(matches!(judge(StepError::retryable("x"), limits(1, 3, false)), Change::Fail { .. }));
+    }
+
+    #[test]
+    fn a_requested_delay_prevails_up_to_a_day() {
+        let hour = StepError::retryable_after("429", Duration::from_secs(3600));
+        assert!(matches!(judge(hour, limits(1, 3, true)), Change::Retry { delay_ms: 3_600_000, .. }));
+        let years = StepError::retryable_after("429", Duration::from_secs(u64::MAX / 1000));
+        let Change::Retry { delay_ms, .. } = judge(years, limits(1, 3, true)) else {
+            panic!("retry expected");
+        };
+        assert_eq!(delay_ms, DAY_MS);
+    }
+
+    #[test]
+    fn a_lost_attempt_counts_and_is_repeated_at_once() {
+        assert!(matches!(judge(StepError::lost(), limits(1, 3, true)), Change::Retry { delay_ms: 0, .. }));
+        assert!(matches!(judge(StepError::lost(), limits(3, 3, true)), Change::Fail { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_attempt_beyond_the_limit_is_ever_granted(attempt in 1u32..200, limit in 0u32..120, retryable: bool) {
+            let change = judge(StepError::retryable("x"), limits(attempt, limit, retryable));
+            if matches!(change, Change::Retry { .. }) {
+                prop_assert!(attempt < limit && retryable);
+            }
+        }
+    }
+}

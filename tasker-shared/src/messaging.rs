@@ -1,0 +1,48 @@
+//! Wakes: hints between processes that there is something to fetch.
+//!
+//! A wake is a NOTIFY with the name of its [`Channel`] as payload, sent after the
+//! commit that it tells of, on a connection of its own: inside the writing
+//! transaction it would serialise all commits of the database across their
+//! flush. Wakes of one channel are coalesced, the first goes out at once.
+//! Nothing depends on a wake: everybody also polls, so a lost one, a pooler that
+//! swallows LISTEN or a connection that hangs costs time and no progress.
+
+mod hub;
+mod signal;
+
+use crate::domain::Namespace;
+
+pub use hub::WakeHub;
+pub use signal::Signal;
+
+/// The one NOTIFY channel. Every process hears every wake and drops what it does
+/// not wait for, so that namespaces may come and go without a LISTEN each.
+pub const WAKE_CHANNEL: &str = "tasker_wake";
+
+/// What a wake is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// Steps of this namespace were enqueued.
+    Steps(Namespace),
+    /// Reports were sent.
+    Results,
+    /// Steps were cancelled: workers look after what they run.
+    Cancelled,
+    /// Steps got a due time.
+    Delays,
+    /// A template was registered: there may be a new namespace.
+    Templates,
+}
+
+impl Channel {
+    /// The payload that names the channel.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Steps(namespace) => format!("steps {namespace}"),
+            Self::Results => "results".to_owned(),
+            Self::Cancelled => "cancelled".to_owned(),
+            Self::Delays => "delays".to_owned(),
+            Self::Templates => "templates".to_owned(),
+        }
+    }
+}

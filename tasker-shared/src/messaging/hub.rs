@@ -1,0 +1,172 @@
+//! Sends and receives the wakes of one process.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Channel, Signal, WAKE_CHANNEL};
+use crate::store::Store;
+
+/// The wakes of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct WakeHub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Wakes waiting to be sent.
+    pending: Mutex<BTreeSet<String>>,
+    arrived: Notify,
+    signals: Mutex<HashMap<String, Vec<Signal>>>,
+    /// Backend that sends our wakes: hearing ourselves would wake us twice.
+    sender_pid: AtomicU32,
+}
+
+/// Pauses between tries to reach the database.
+const RECONNECT_MIN: Duration = Duration::from_millis(100);
+const RECONNECT_MAX: Duration = Duration::from_secs(5);
+
+impl WakeHub {
+    /// Starts sending and listening until `shutdown`, through any loss of
+    /// connection.
+    pub fn start(store: &Store, shutdown: &CancellationToken) -> Self {
+        let shared = Arc::new(Shared {
+            pending: Mutex::default(),
+            arrived: Notify::new(),
+            signals: Mutex::default(),
+            sender_pid: AtomicU32::new(0),
+        });
+        tokio::spawn(send(store.clone(), shared.clone(), shutdown.clone()));
+        tokio::spawn(listen(store.clone(), shared.clone(), shutdown.clone()));
+        Self { shared }
+    }
+
+    /// A signal that every wake of `channel` raises, wherever it comes from.
+    pub fn signal(&self, channel: &Channel) -> Signal {
+        let signal = Signal::default();
+        lock(&self.shared.signals).entry(channel.name()).or_default().push(signal.clone());
+        signal
+    }
+
+    /// Wakes whoever waits for `channel`: this process at once, others soon.
+    /// Never blocks; however often it is called, one NOTIFY waits to be sent.
+    pub fn wake(&self, channel: &Channel) {
+        let name = channel.name();
+        self.shared.raise(&name);
+        if lock(&self.shared.pending).insert(name) {
+            self.shared.arrived.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn raise(&self, name: &str) {
+        for signal in lock(&self.signals).get(name).into_iter().flatten() {
+            signal.raise();
+        }
+    }
+
+    fn raise_all(&self) {
+        for signal in lock(&self.signals).values().flatten() {
+            signal.raise();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn send(store: Store, shared: Arc<Shared>, shutdown: CancellationToken) {
+    let interval = Duration::from_millis(store.engine().wake_interval_ms);
+    let mut connection: Option<PgConnection> = None;
+    let mut last = Instant::now();
+    loop {
+        tokio::select! {
+            () = shared.arrived.notified() => {}
+            () = shutdown.cancelled() => return,
+        }
+        // The first wake after a pause goes at once, the next ones together.
+        tokio::time::sleep(interval.saturating_sub(last.elapsed())).await;
+        let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending)).into_iter().collect();
+        // One that cannot be sent is dropped: the polls make up for it.
+        if let Err(error) = notify(&store, &shared, &mut connection, &names).await {
+            tracing::debug!(%error, "wake not sent");
+            connection = None;
+        }
+        last = Instant::now();
+    }
+}
+
+async fn notify(
+    store: &Store,
+    shared: &Shared,
+    connection: &mut Option<PgConnection>,
+    names: &[String],
+) -> Result<(), sqlx::Error> {
+    if connection.is_none() {
+        // A wake says nothing that must survive: no flush for it.
+        let options = store.connect_options().options([("synchronous_commit", "off")]);
+        let mut opened = PgConnection::connect_with(&options).await?;
+        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut opened).await?;
+        shared.sender_pid.store(pid.unsigned_abs(), Ordering::Relaxed);
+        *connection = Some(opened);
+    }
+    if let Some(connection) = connection {
+        sqlx::query("SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload")
+            .bind(WAKE_CHANNEL)
+            .bind(names)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn listen(store: Store, shared: Arc<Shared>, shutdown: CancellationToken) {
+    let mut pause = RECONNECT_MIN;
+    loop {
+        let error = tokio::select! {
+            error = listen_until_lost(&store, &shared, &mut pause) => error,
+            () = shutdown.cancelled() => return,
+        };
+        tracing::debug!(%error, "not listening for wakes; polling goes on");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+        pause = (pause * 2).min(RECONNECT_MAX);
+    }
+}
+
+async fn listen_until_lost(store: &Store, shared: &Shared, pause: &mut Duration) -> sqlx::Error {
+    let mut listener = match open_listener(store).await {
+        Ok(listener) => listener,
+        Err(error) => return error,
+    };
+    *pause = RECONNECT_MIN;
+    // Wakes may have passed unheard before.
+    shared.raise_all();
+    loop {
+        match listener.try_recv().await {
+            Ok(Some(wake)) if wake.process_id() == shared.sender_pid.load(Ordering::Relaxed) => {}
+            Ok(Some(wake)) => shared.raise(wake.payload()),
+            // The connection was lost; the next call makes it again.
+            Ok(None) => shared.raise_all(),
+            Err(error) => return error,
+        }
+    }
+}
+
+async fn open_listener(store: &Store) -> Result<PgListener, sqlx::Error> {
+    // A pool of its own: the listener holds its connection for ever.
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(store.connect_options()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(WAKE_CHANNEL).await?;
+    Ok(listener)
+}

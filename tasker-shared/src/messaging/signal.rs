@@ -1,0 +1,29 @@
+//! A flag to wait for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// Something has happened since it was last looked at. Raised twice before
+/// anybody looks it is raised once; raised before anybody waits it is kept.
+/// Clones are the same signal, which one waiter at a time consumes.
+#[derive(Debug, Clone, Default)]
+pub struct Signal(Arc<Notify>);
+
+impl Signal {
+    pub fn raise(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it is raised, `limit` at most: running out of time is as good
+    /// as being woken, the caller looks. Cancel safe.
+    pub async fn wait(&self, limit: Duration) {
+        let _ = tokio::time::timeout(limit, self.0.notified()).await;
+    }
+
+    /// Waits until it is raised. Cancel safe.
+    pub async fn raised(&self) {
+        self.0.notified().await;
+    }
+}

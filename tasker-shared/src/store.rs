@@ -1,0 +1,163 @@
+//! The store: every SQL statement of the engine, and nothing else.
+//!
+//! PostgreSQL rows are the truth; [`Store`] holds a pool and a cache of template
+//! definitions, which never change once stored. The way of a step through the
+//! files: `submit` writes it, `claim` starts an attempt, `advance` applies the
+//! outcome and enqueues what became ready, `sweep` brings back what waits for a
+//! time or lost its worker, `operate` is what a person does, `read` shows it,
+//! `verify` checks it all.
+//!
+//! LOCKS: every change to a task's steps, counters, gates or messages happens
+//! under the row lock of its `tasker.task_runs` row, taken in task id order.
+//! Only claims and lease renewals do without it, and they never wait (SKIP
+//! LOCKED). So there is no order among the other rows to get wrong.
+
+mod advance;
+mod attempt;
+mod begin;
+mod claim;
+mod definition;
+mod error;
+pub mod health;
+pub mod migrate;
+mod open;
+pub mod operate;
+pub mod queue;
+pub mod read;
+mod results;
+pub mod submit;
+mod sweep;
+pub mod templates;
+pub mod verify;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::config::{Config, Database, Engine};
+use crate::messaging::{Channel, WAKE_CHANNEL};
+
+pub use advance::{Advanced, AdvanceConnection};
+pub use attempt::{Attempt, Report};
+pub use begin::begin;
+pub use claim::{Claimed, ClaimConnection, ClaimInputs, Lease, ParentResults};
+pub use definition::Definition;
+pub use error::{ErrorClass, StoreError};
+pub use open::{migrate_options, OpenError};
+pub use results::{ReportConnection, ResultConnection, ResultsTaken};
+pub use sweep::{Repairs, Swept};
+pub use worker::WorkerRecord;
+
+/// Access to the database. Cheap to clone; all clones share pool and cache.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: PgPool,
+    connect: PgConnectOptions,
+    engine: Engine,
+    definitions: RwLock<HashMap<i64, Arc<Definition>>>,
+    lookups: templates::LookupCache,
+}
+
+impl Store {
+    /// Opens a pool and checks that the database answers. One attempt: services
+    /// decide how long to go on trying.
+    ///
+    /// # Errors
+    /// `StoreError::NoDatabase` without a URL, `BadUrl` for one that cannot be
+    /// read, otherwise what the server said.
+    pub async fn connect(config: &Config) -> Result<Self, StoreError> {
+        let connect = connect_options(&config.database)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(config.database.pool_max_connections)
+            .acquire_timeout(Duration::from_millis(config.database.acquire_timeout_ms))
+            .connect_with(connect.clone())
+            .await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pool,
+                connect,
+                engine: config.engine.clone(),
+                definitions: RwLock::default(),
+                lookups: templates::LookupCache::default(),
+            }),
+        })
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.inner.pool
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// Options for a connection outside the pool, session settings included.
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.inner.connect.clone()
+    }
+
+    /// Wakes other processes after a commit, for callers without a wake hub.
+    /// Only a hint: an error is logged and forgotten.
+    pub(crate) async fn tell(&self, channels: &[Channel]) {
+        let names: Vec<String> = channels.iter().map(Channel::name).collect();
+        let told = sqlx::query("SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload")
+            .bind(WAKE_CHANNEL)
+            .bind(&names)
+            .execute(self.pool())
+            .await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "wake not sent");
+        }
+    }
+
+    /// A connection of one's own, for a loop that would otherwise hold a pooled
+    /// one for ever, with `settings` as its session's.
+    async fn dedicated(&self, settings: &[(&str, &str)]) -> Result<PgConnection, StoreError> {
+        let options = self.connect_options().options(settings.iter().copied());
+        let connecting = PgConnection::connect_with(&options);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connection) => Ok(connection?),
+            Err(_) => Err(StoreError::ConnectTimeout { after: CONNECT_TIMEOUT }),
+        }
+    }
+}
+
+/// A server that does not answer by then is as good as down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Session settings of the statements that run for every step.
+///
+/// The plans of these statements are known (primary keys throughout). A generic
+/// plan made while the tables were empty would be kept and would scan them when
+/// they have grown; forbidding sequential scans makes the plan right from the
+/// first row on, and re-planning for every call would cost more than the call.
+const HOT_PATH: [(&str, &str); 3] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+];
+
+fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> {
+    let Some(url) = &database.url else {
+        return Err(StoreError::NoDatabase);
+    };
+    let options: PgConnectOptions =
+        url.expose().parse().map_err(|_| StoreError::BadUrl)?;
+    let statement_timeout = database.statement_timeout_ms.to_string();
+    let idle_timeout = database.idle_in_transaction_timeout_ms.to_string();
+    Ok(options.application_name("tasker").options([
+        // Rails writes UTC into columns without time zone; so must every session.
+        ("timezone", "UTC"),
+        ("search_path", database.schema.as_str()),
+        ("statement_timeout", statement_timeout.as_str()),
+        ("idle_in_transaction_session_timeout", idle_timeout.as_str()),
+    ]))
+}

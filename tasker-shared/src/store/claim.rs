@@ -1,0 +1,212 @@
+//! Claims: taking steps out of a queue, and keeping what was taken.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use super::{queue, Attempt, Store, StoreError, HOT_PATH};
+use crate::config::Audit;
+use crate::domain::Namespace;
+
+const CLAIM: &str = include_str!("sql/claim.sql");
+const CLAIM_LIVE: &str = include_str!("sql/claim_live.sql");
+const CLAIM_INPUTS: &str = include_str!("sql/claim_inputs.sql");
+const RENEW: &str = include_str!("sql/renew.sql");
+
+/// A step with an attempt under way.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub attempt: Attempt,
+    pub inputs: Value,
+    /// What an earlier attempt left in the step's results.
+    pub previous_results: Value,
+    pub correlation_id: Option<String>,
+    pub traceparent: Option<String>,
+}
+
+/// What the claimed steps need besides their own rows.
+#[derive(Debug, Default)]
+pub struct ClaimInputs {
+    /// Contexts by task id.
+    pub contexts: HashMap<i64, Value>,
+    pub parents: Vec<ParentResults>,
+}
+
+/// Results of one parent, and the claimed steps it is a parent of.
+#[derive(Debug)]
+pub struct ParentResults {
+    pub named_step_id: i32,
+    pub results: Value,
+    pub children: Vec<i64>,
+}
+
+/// What a renewal needs of a running step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub message_id: i64,
+    pub token: i32,
+}
+
+/// A connection that claims steps of one namespace.
+///
+/// Its commits are asynchronous: a claim lost in a crash of the server leaves a
+/// message that is visible again.
+pub struct ClaimConnection {
+    connection: PgConnection,
+    claim: String,
+    lease_ms: i64,
+}
+
+impl ClaimConnection {
+    /// # Errors
+    /// As for any connection.
+    pub async fn open(store: &Store, namespace: &Namespace) -> Result<Self, StoreError> {
+        // The claim joins queue and steps one probe a row; a hash or merge join
+        // would read all steps.
+        let mut settings = HOT_PATH.to_vec();
+        settings.extend([
+            ("synchronous_commit", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+        ]);
+        let live = match store.engine().audit {
+            Audit::Folded => "",
+            Audit::Live => CLAIM_LIVE,
+        };
+        Ok(Self {
+            connection: store.dedicated(&settings).await?,
+            claim: queue::for_namespace(&CLAIM.replace("{live}", live), namespace),
+            lease_ms: store.engine().lease_ms as i64,
+        })
+    }
+
+    /// Starts attempts of up to `limit` steps, in order of priority and age.
+    ///
+    /// Not cancel safe: a claim whose answer is not read runs out its lease.
+    ///
+    /// # Errors
+    /// As for any statement; after one the connection should be opened anew.
+    pub async fn claim(&mut self, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        let rows = sqlx::query(&self.claim)
+            .bind(limit as i64)
+            .bind(self.lease_ms)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let mut claimed: Vec<Claimed> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let step = claimed_of(&row)?;
+            // A step has one message; a second one, made by hand, is left to the
+            // repair sweep.
+            if !claimed.iter().any(|c| c.attempt.step_id == step.attempt.step_id) {
+                claimed.push(step);
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Contexts and parents' results for claimed steps.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn inputs(&mut self, claimed: &[Claimed]) -> Result<ClaimInputs, StoreError> {
+        let steps: Vec<i64> = claimed.iter().map(|c| c.attempt.step_id).collect();
+        let mut tasks: Vec<i64> = claimed.iter().map(|c| c.attempt.task_id).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        let rows = sqlx::query(CLAIM_INPUTS)
+            .bind(&steps)
+            .bind(&tasks)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let mut inputs = ClaimInputs::default();
+        for row in rows {
+            let body = row.try_get::<Option<Value>, _>("body")?.unwrap_or(Value::Null);
+            match row.try_get::<Option<i32>, _>("named_step_id")? {
+                None => {
+                    inputs.contexts.insert(row.try_get("id")?, body);
+                }
+                Some(named_step_id) => inputs.parents.push(ParentResults {
+                    named_step_id,
+                    results: body,
+                    children: row.try_get("children")?,
+                }),
+            }
+        }
+        Ok(inputs)
+    }
+}
+
+impl Store {
+    /// Renews leases and returns the message ids of those that are lost: their
+    /// steps were cancelled, completed by someone else or taken over.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn renew(
+        &self,
+        namespace: &Namespace,
+        leases: &[Lease],
+    ) -> Result<Vec<i64>, StoreError> {
+        let messages: Vec<i64> = leases.iter().map(|l| l.message_id).collect();
+        let tokens: Vec<i32> = leases.iter().map(|l| l.token).collect();
+        let lost = sqlx::query_scalar(&queue::for_namespace(RENEW, namespace))
+            .bind(&messages)
+            .bind(&tokens)
+            .bind(self.engine().lease_ms as i64)
+            .fetch_all(self.pool())
+            .await?;
+        Ok(lost)
+    }
+
+    /// Stores what handlers said of their progress: (step, attempt, progress).
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn store_progress(
+        &self,
+        progress: &[(i64, i32, Value)],
+    ) -> Result<(), StoreError> {
+        let steps: Vec<i64> = progress.iter().map(|p| p.0).collect();
+        let attempts: Vec<i32> = progress.iter().map(|p| p.1).collect();
+        let values: Vec<Value> = progress.iter().map(|p| p.2.clone()).collect();
+        sqlx::query(
+            "INSERT INTO tasker.step_progress (workflow_step_id, attempt, progress, reported_at)
+             SELECT step_id, attempt, progress, statement_timestamp() AT TIME ZONE 'UTC'
+               FROM unnest($1::bigint[], $2::integer[], $3::jsonb[]) AS p(step_id, attempt, progress)
+             ON CONFLICT (workflow_step_id) DO UPDATE
+                SET attempt = EXCLUDED.attempt, progress = EXCLUDED.progress,
+                    reported_at = EXCLUDED.reported_at",
+        )
+        .bind(&steps)
+        .bind(&attempts)
+        .bind(&values)
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+}
+
+fn claimed_of(row: &PgRow) -> Result<Claimed, sqlx::Error> {
+    let json = |column: &str| -> Result<Value, sqlx::Error> {
+        Ok(row.try_get::<Option<Value>, _>(column)?.unwrap_or(Value::Null))
+    };
+    Ok(Claimed {
+        attempt: Attempt {
+            step_id: row.try_get("workflow_step_id")?,
+            task_id: row.try_get("task_id")?,
+            attempt: row.try_get("attempts")?,
+            message_id: row.try_get("msg_id")?,
+            lease_token: row.try_get("read_ct")?,
+            definition_id: row.try_get("definition_id")?,
+            named_step_id: row.try_get("named_step_id")?,
+            retry_limit: row.try_get("retry_limit")?,
+            retryable: row.try_get("retryable")?,
+        },
+        inputs: json("inputs")?,
+        previous_results: json("results")?,
+        correlation_id: row.try_get("correlation_id")?,
+        traceparent: row.try_get("traceparent")?,
+    })
+}

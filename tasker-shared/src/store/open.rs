@@ -1,0 +1,83 @@
+//! Opening the store as a service does: patient with a database that is not up
+//! yet, strict with one that does not fit.
+
+use std::time::{Duration, Instant};
+
+use super::migrate::{self, MigrateError, MigrateOptions, SchemaStatus};
+use super::{begin, queue, Store, StoreError};
+use crate::config::{Config, IndexProfile};
+use crate::supervise::Pause;
+
+/// Why a service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the database could not be reached within {tried_seconds} s: {source}")]
+    Unreachable { tried_seconds: u64, source: StoreError },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    #[error("the database is not migrated ({status}); run `tasker migrate`, or set database.migrate_on_start")]
+    NotMigrated { status: String },
+}
+
+impl Store {
+    /// Connects, going on for `database.connect_retry_seconds`, and brings the
+    /// schema up to date or checks that it is.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(config: &Config) -> Result<Self, OpenError> {
+        let store = Self::connect_patiently(config).await?;
+        if config.database.migrate_on_start {
+            migrate::migrate(store.pool(), &migrate_options(config)).await?;
+        } else {
+            match migrate::status(store.pool()).await? {
+                SchemaStatus::Current => {}
+                other => return Err(OpenError::NotMigrated { status: format!("{other:?}") }),
+            }
+        }
+        let mut transaction = begin(store.pool()).await?;
+        // Many processes start at once, and only one may make the queue.
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('tasker.results_queue'))")
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::from)?;
+        queue::ensure_results_queue(&mut transaction).await?;
+        transaction.commit().await.map_err(StoreError::from)?;
+        Ok(store)
+    }
+
+    async fn connect_patiently(config: &Config) -> Result<Self, OpenError> {
+        let patience = Duration::from_secs(config.database.connect_retry_seconds);
+        let since = Instant::now();
+        let mut pause = Pause::default();
+        loop {
+            let error = match Self::connect(config).await {
+                Ok(store) => return Ok(store),
+                Err(error) if error.is_transient() => error,
+                Err(error) => return Err(error.into()),
+            };
+            if since.elapsed() >= patience {
+                return Err(OpenError::Unreachable {
+                    tried_seconds: patience.as_secs(),
+                    source: error,
+                });
+            }
+            tracing::warn!(%error, "the database is not there yet; trying again");
+            tokio::time::sleep(pause.lengthen()).await;
+        }
+    }
+}
+
+/// Options of the migration as configured.
+pub fn migrate_options(config: &Config) -> MigrateOptions {
+    MigrateOptions {
+        index_profile: match config.database.index_profile {
+            IndexProfile::Lean => migrate::IndexProfile::Lean,
+            IndexProfile::Rails => migrate::IndexProfile::Rails,
+        },
+        schema: config.database.schema.clone(),
+        ..MigrateOptions::default()
+    }
+}

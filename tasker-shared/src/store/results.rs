@@ -1,0 +1,240 @@
+//! The results queue: reports on their way from workers to orchestration.
+//!
+//! A message carries the reports of one flush of one worker, not one report: the
+//! queue then costs a row per batch. Results too large to ride along are written
+//! to the step's row by the worker, under the same fence, in the transaction
+//! that sends the message.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{Connection, PgConnection};
+
+use super::queue::RESULTS_TABLE;
+use super::{AdvanceConnection, Advanced, Report, Store, StoreError, HOT_PATH};
+use crate::domain::{Namespace, Outcome};
+
+/// Most reports in one message.
+const REPORTS_PER_MESSAGE: usize = 100;
+/// Most messages applied in one transaction.
+const MESSAGES_PER_TRANSACTION: i64 = 10;
+
+#[derive(Serialize, Deserialize)]
+struct Message<R> {
+    reports: R,
+}
+
+/// A worker's connection for sending reports. Commits are synchronous: a report
+/// that was sent survives.
+pub struct ReportConnection {
+    connection: PgConnection,
+    inline_max_bytes: usize,
+    send: String,
+}
+
+impl ReportConnection {
+    /// # Errors
+    /// As for any connection.
+    pub async fn open(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: store.dedicated(&HOT_PATH).await?,
+            inline_max_bytes: store.engine().results_inline_max_bytes,
+            send: format!(
+                "INSERT INTO pgmq.{RESULTS_TABLE} (vt, message)
+                 SELECT clock_timestamp(), m FROM unnest($1::jsonb[]) m"
+            ),
+        })
+    }
+
+    /// Sends reports. Sending again after an error is safe: the second report of
+    /// an execution is stale.
+    ///
+    /// # Errors
+    /// As for any statement; after one the connection should be opened anew.
+    pub async fn send(&mut self, reports: &[Report]) -> Result<(), StoreError> {
+        let mut light = Vec::with_capacity(reports.len());
+        let mut heavy = Vec::new();
+        for report in reports {
+            match self.split(report) {
+                Some((attempt_only, results)) => {
+                    heavy.push((report, results));
+                    light.push(attempt_only);
+                }
+                None => light.push(report.clone()),
+            }
+        }
+        let messages: Vec<Json<Message<&[Report]>>> =
+            light.chunks(REPORTS_PER_MESSAGE).map(|reports| Json(Message { reports })).collect();
+        if heavy.is_empty() {
+            sqlx::query(&self.send).bind(&messages).execute(&mut self.connection).await?;
+            return Ok(());
+        }
+        let mut transaction = self.connection.begin().await?;
+        for (report, results) in heavy {
+            sqlx::query(
+                "UPDATE tasker_workflow_steps SET results = $1
+                  WHERE workflow_step_id = $2 AND attempts = $3 AND in_process",
+            )
+            .bind(results)
+            .bind(report.attempt.step_id)
+            .bind(report.attempt.attempt)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        sqlx::query(&self.send).bind(&messages).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// A report whose results are too large for a message, without them.
+    fn split<'a>(&self, report: &'a Report) -> Option<(Report, &'a Value)> {
+        let Outcome::Success { results } = &report.outcome else {
+            return None;
+        };
+        if !is_larger_than(results, self.inline_max_bytes) {
+            return None;
+        }
+        let outcome = Outcome::Success { results: Value::Null };
+        Some((Report { attempt: report.attempt, outcome, stored: true }, results))
+    }
+}
+
+/// Whether the JSON text of `value` is longer than `limit`, without building it.
+fn is_larger_than(value: &Value, limit: usize) -> bool {
+    struct Budget(usize);
+    impl std::io::Write for Budget {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::WriteZero)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    serde_json::to_writer(Budget(limit), value).is_err()
+}
+
+/// What one transaction took from the results queue.
+#[derive(Debug, Default)]
+pub struct ResultsTaken {
+    pub messages: usize,
+    pub reports: usize,
+    pub advanced: BTreeMap<Namespace, Advanced>,
+    /// Messages that were no batch of reports; kept in `tasker.unreadable_messages`.
+    pub unreadable: usize,
+}
+
+/// Orchestration's connection for applying what is in the results queue.
+pub struct ResultConnection {
+    advance: AdvanceConnection,
+    take: String,
+    delete: String,
+}
+
+impl ResultConnection {
+    /// # Errors
+    /// As for any connection.
+    pub async fn open(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            advance: AdvanceConnection::open(store).await?,
+            take: format!(
+                "SELECT msg_id, message FROM pgmq.{RESULTS_TABLE}
+                  WHERE vt <= clock_timestamp()
+                  ORDER BY msg_id LIMIT $1 FOR UPDATE SKIP LOCKED"
+            ),
+            delete: format!("DELETE FROM pgmq.{RESULTS_TABLE} WHERE msg_id = ANY ($1)"),
+        })
+    }
+
+    /// Takes messages, applies their reports and deletes them, all in one
+    /// transaction. The rows stay locked meanwhile instead of being leased, so
+    /// that nothing has to time out when this process dies.
+    ///
+    /// # Errors
+    /// As for any statement. The connection must be opened anew then: it may be
+    /// inside a transaction, which the server rolls back when it closes.
+    pub async fn process(&mut self) -> Result<ResultsTaken, StoreError> {
+        self.process_up_to(MESSAGES_PER_TRANSACTION).await
+    }
+
+    /// As [`process`](Self::process), one message: to find the one that fails.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub async fn process_one(&mut self) -> Result<ResultsTaken, StoreError> {
+        self.process_up_to(1).await
+    }
+
+    async fn process_up_to(&mut self, limit: i64) -> Result<ResultsTaken, StoreError> {
+        self.run("BEGIN").await?;
+        let rows: Vec<(i64, Value)> = sqlx::query_as(&self.take)
+            .bind(limit)
+            .fetch_all(&mut self.advance.connection)
+            .await?;
+        let mut taken = ResultsTaken { messages: rows.len(), ..ResultsTaken::default() };
+        if rows.is_empty() {
+            self.run("ROLLBACK").await?;
+            return Ok(taken);
+        }
+        let mut reports = Vec::new();
+        let mut messages = Vec::with_capacity(rows.len());
+        for (message_id, message) in rows {
+            messages.push(message_id);
+            match Message::<Vec<Report>>::deserialize(&message) {
+                Ok(mut batch) => reports.append(&mut batch.reports),
+                Err(problem) => {
+                    taken.unreadable += 1;
+                    self.keep_unreadable(&message, &problem.to_string()).await?;
+                }
+            }
+        }
+        taken.reports = reports.len();
+        taken.advanced = self.advance.advance(reports).await?;
+        sqlx::query(&self.delete)
+            .bind(&messages)
+            .execute(&mut self.advance.connection)
+            .await?;
+        self.run("COMMIT").await?;
+        Ok(taken)
+    }
+
+    /// Moves the oldest message aside, after it has failed by itself. The steps
+    /// in it run again when their leases end.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub async fn set_aside_one(&mut self, problem: &str) -> Result<(), StoreError> {
+        self.run("BEGIN").await?;
+        let row: Option<(i64, Value)> = sqlx::query_as(&self.take)
+            .bind(1_i64)
+            .fetch_optional(&mut self.advance.connection)
+            .await?;
+        if let Some((message_id, message)) = row {
+            self.keep_unreadable(&message, problem).await?;
+            sqlx::query(&self.delete)
+                .bind(vec![message_id])
+                .execute(&mut self.advance.connection)
+                .await?;
+        }
+        self.run("COMMIT").await
+    }
+
+    async fn keep_unreadable(&mut self, message: &Value, problem: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO tasker.unreadable_messages (queue, message, problem) VALUES ($1, $2, $3)",
+        )
+        .bind(super::queue::RESULTS_QUEUE)
+        .bind(message)
+        .bind(problem)
+        .execute(&mut self.advance.connection)
+        .await?;
+        Ok(())
+    }
+
+    async fn run(&mut self, statement: &str) -> Result<(), StoreError> {
+        sqlx::query(statement).execute(&mut self.advance.connection).await?;
+        Ok(())
+    }
+}

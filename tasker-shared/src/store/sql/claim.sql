@@ -1,0 +1,47 @@
+-- Takes up to $1 steps of one namespace and starts an attempt of each.
+-- Caller: the worker's fetcher, one per namespace and process. The commit may be
+-- asynchronous: a lost claim is a message that becomes visible again.
+-- LOCKS: queue row, then step row, both SKIP LOCKED: a claim never waits, so it
+--   takes no part in any deadlock and needs no task lock.
+-- Plan: walks the queue's primary key from the front, one probe of
+--   tasker_workflow_steps_pkey and of task_runs_pkey a row.
+-- A step that is already in process is left to the sweep even when its lease has
+-- run out: the lost attempt must be booked before the next one starts.
+-- $2: lease in milliseconds.
+WITH picked AS MATERIALIZED (
+    SELECT q.msg_id, s.workflow_step_id
+      FROM pgmq.{queue} q
+      JOIN tasker_workflow_steps s ON s.workflow_step_id = (q.message->>'step_id')::bigint
+     WHERE q.vt <= clock_timestamp()
+       AND NOT s.in_process
+       AND NOT s.processed
+       AND COALESCE(s.attempts, 0) < COALESCE(s.retry_limit, 3)
+     ORDER BY q.msg_id
+     LIMIT $1
+       FOR NO KEY UPDATE OF q, s SKIP LOCKED
+), leased AS (
+    UPDATE pgmq.{queue} q
+       SET vt = clock_timestamp() + $2 * interval '1 millisecond',
+           read_ct = q.read_ct + 1,
+           last_read_at = clock_timestamp()
+      FROM picked p
+     WHERE q.msg_id = ANY (ARRAY(SELECT msg_id FROM picked))
+       AND q.msg_id = p.msg_id
+    RETURNING q.msg_id, q.read_ct, p.workflow_step_id
+), started AS (
+    UPDATE tasker_workflow_steps s
+       SET in_process = true,
+           attempts = COALESCE(s.attempts, 0) + 1,
+           last_attempted_at = statement_timestamp() AT TIME ZONE 'UTC',
+           updated_at = statement_timestamp() AT TIME ZONE 'UTC'
+     WHERE s.workflow_step_id = ANY (ARRAY(SELECT workflow_step_id FROM picked))
+    RETURNING s.workflow_step_id, s.task_id, s.named_step_id, s.attempts,
+              COALESCE(s.retry_limit, 3) AS retry_limit, s.retryable, s.inputs, s.results
+){live}
+SELECT s.workflow_step_id, s.task_id, s.named_step_id, s.attempts, s.retry_limit,
+       s.retryable, s.inputs, s.results, l.msg_id, l.read_ct,
+       r.definition_id, r.correlation_id, r.traceparent
+  FROM started s
+  JOIN leased l USING (workflow_step_id)
+  JOIN tasker.task_runs r ON r.task_id = s.task_id
+ ORDER BY l.msg_id

@@ -1,0 +1,224 @@
+//! Checks a request and makes of it a task that can be written.
+
+use chrono::Utc;
+use serde_json::Value;
+
+use super::identity::{of_key, of_request, IdentityFields};
+use super::NewTask;
+use crate::domain::{check_json, JsonLimits, NameError, Namespace, TemplateName, Version};
+use crate::store::{templates, Store, StoreError};
+use crate::wire::{FieldProblem, TaskRequest};
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Fields of the request are not acceptable.
+    #[error("the request has {} unacceptable field(s)", .0.len())]
+    Fields(Vec<FieldProblem>),
+    /// No template of that name and version is registered.
+    #[error("no template {namespace}/{name} {} is registered", version.as_deref().unwrap_or("(any version)"))]
+    UnknownTemplate {
+        namespace: String,
+        name: String,
+        version: Option<String>,
+        /// Versions of that name that are registered.
+        known_versions: Vec<String>,
+    },
+    /// The context does not match the template's schema.
+    #[error("the context does not match the schema of the template")]
+    Context(Vec<FieldProblem>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SubmitError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fields(_) => "TSK-1001",
+            Self::UnknownTemplate { .. } => "TSK-1002",
+            Self::Context(_) => "TSK-1003",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+/// Lengths of the Rails columns, in characters.
+const TEXT_MAX: usize = 128;
+const TAGS_MAX: usize = 32;
+const TAG_MAX: usize = 64;
+const KEY_MAX: usize = 255;
+/// Shifted by 48 bits into the message id, this leaves room for 2^47 messages.
+const PRIORITY_MAX: i32 = 100;
+
+/// Checks `request` against its template and fills in the defaults.
+///
+/// `traceparent` is the W3C trace context of the caller, already validated.
+///
+/// # Errors
+/// Everything that is wrong with the request, at once where possible.
+pub async fn prepare(
+    store: &Store,
+    request: TaskRequest,
+    traceparent: Option<String>,
+) -> Result<NewTask, SubmitError> {
+    let mut problems = Problems::default();
+    let namespace = match &request.namespace {
+        None => Some(Namespace::default_namespace()),
+        Some(text) => problems.name("/namespace", Namespace::parse(text)),
+    };
+    let name = problems.name("/name", TemplateName::parse(&request.name));
+    let version = request
+        .version
+        .as_ref()
+        .and_then(|text| problems.name("/version", Version::parse(text)));
+    problems.check_context(&request.context, store);
+    let initiator = problems.text("/initiator", request.initiator.as_deref());
+    let source_system = problems.text("/source_system", request.source_system.as_deref());
+    let reason = problems.text("/reason", request.reason.as_deref());
+    let correlation_id = match request.correlation_id.as_deref() {
+        None => uuid::Uuid::new_v4().to_string(),
+        given => problems.text("/correlation_id", given),
+    };
+    let tags = problems.tags(request.tags.unwrap_or_default());
+    let priority = problems.priority(request.priority.unwrap_or(0));
+    problems.key(request.idempotency_key.as_deref());
+    let (Some(namespace), Some(name), true) = (namespace, name, problems.0.is_empty()) else {
+        return Err(SubmitError::Fields(problems.0));
+    };
+
+    let Some(definition) = templates::find(store, &namespace, &name, version.as_ref()).await?
+    else {
+        return Err(unknown_template(store, &namespace, &name, version).await?);
+    };
+    definition.validator.check(&request.context).map_err(|problems| {
+        let fields = problems.into_iter().map(|p| FieldProblem {
+            field: format!("/context{}", p.pointer),
+            problem: p.message,
+            remedy: Some(p.remedy),
+        });
+        SubmitError::Context(fields.collect())
+    })?;
+
+    let requested_at = Utc::now();
+    let identity_hash = match &request.idempotency_key {
+        Some(key) => of_key(&namespace, &name, key),
+        None => of_request(
+            store.engine().identity_strategy,
+            &IdentityFields {
+                name: name.as_str(),
+                initiator: &initiator,
+                source_system: &source_system,
+                context: &request.context,
+                reason: &reason,
+                requested_at,
+            },
+        ),
+    };
+    Ok(NewTask {
+        definition,
+        context: request.context,
+        initiator,
+        source_system,
+        reason,
+        tags,
+        priority,
+        idempotency_key: request.idempotency_key,
+        correlation_id,
+        traceparent,
+        identity_hash,
+        requested_at,
+    })
+}
+
+async fn unknown_template(
+    store: &Store,
+    namespace: &Namespace,
+    name: &TemplateName,
+    version: Option<Version>,
+) -> Result<SubmitError, StoreError> {
+    let known_versions = templates::list(store)
+        .await?
+        .into_iter()
+        .filter(|t| t.namespace == namespace.as_str() && t.name == name.as_str())
+        .map(|t| t.version)
+        .collect();
+    Ok(SubmitError::UnknownTemplate {
+        namespace: namespace.to_string(),
+        name: name.to_string(),
+        version: version.map(|v| v.to_string()),
+        known_versions,
+    })
+}
+
+#[derive(Default)]
+struct Problems(Vec<FieldProblem>);
+
+impl Problems {
+    fn add(&mut self, field: &str, problem: impl Into<String>, remedy: &str) {
+        self.0.push(FieldProblem {
+            field: field.to_owned(),
+            problem: problem.into(),
+            remedy: Some(remedy.to_owned()),
+        });
+    }
+
+    fn name<T>(&mut self, field: &str, parsed: Result<T, NameError>) -> Option<T> {
+        parsed
+            .map_err(|error| {
+                self.0.push(FieldProblem {
+                    field: field.to_owned(),
+                    problem: error.to_string(),
+                    remedy: None,
+                });
+            })
+            .ok()
+    }
+
+    fn text(&mut self, field: &str, value: Option<&str>) -> String {
+        let value = value.unwrap_or("unknown");
+        if value.is_empty() || value.chars().count() > TEXT_MAX || value.contains('\0') {
+            self.add(field, "is empty, longer than 128 characters or contains NUL", "send 1 to 128 characters, or leave it out");
+        }
+        value.to_owned()
+    }
+
+    fn tags(&mut self, tags: Vec<String>) -> Vec<String> {
+        if tags.len() > TAGS_MAX {
+            self.add("/tags", format!("has {} tags", tags.len()), "send 32 tags at most");
+        }
+        for (index, tag) in tags.iter().enumerate() {
+            if tag.is_empty() || tag.chars().count() > TAG_MAX || tag.contains('\0') {
+                self.add(&format!("/tags/{index}"), "is empty, longer than 64 characters or contains NUL", "send 1 to 64 characters");
+            }
+        }
+        tags
+    }
+
+    fn priority(&mut self, priority: i32) -> i32 {
+        if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+            self.add("/priority", format!("is {priority}"), "send a number from -100 to 100");
+        }
+        priority
+    }
+
+    fn key(&mut self, key: Option<&str>) {
+        let Some(key) = key else { return };
+        if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+            self.add("/idempotency_key", "is not 1 to 255 visible ASCII characters", "use letters, digits and punctuation only");
+        }
+    }
+
+    fn check_context(&mut self, context: &Value, store: &Store) {
+        if !context.is_object() {
+            self.add("/context", "is not a JSON object", "send an object such as {\"order_id\": 1}");
+            return;
+        }
+        let limits = JsonLimits {
+            max_bytes: store.engine().context_max_bytes,
+            max_depth: store.engine().json_max_depth,
+        };
+        if let Err(error) = check_json(context, &limits) {
+            self.add("/context", error.to_string(), "see the limits in docs/operations.md");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The sweep: what brings steps back when nobody else will.
+//!
+//! Due retries and expired leases are its daily work. The repairs are a net
+//! under the engine: they look for tasks whose messages do not add up, which
+//! only a hand in the database can cause, and count what they mend. Any number
+//! of orchestrators may sweep at once.
+
+use sqlx::{Connection, Row};
+
+use super::{queue, AdvanceConnection, Advanced, Store, StoreError};
+use crate::domain::Namespace;
+
+const DUE: &str = include_str!("sql/due.sql");
+const SUSPECTS: &str = include_str!("sql/suspects.sql");
+const REPAIR: &str = include_str!("sql/repair.sql");
+
+/// Most steps one statement of the sweep moves.
+const SWEEP_BATCH: i64 = 500;
+
+/// What one round did in one namespace.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Steps enqueued because their time had come.
+    pub due: usize,
+    /// Attempts ended because their lease ran out.
+    pub lost: Advanced,
+}
+
+/// What the repairs mended in one namespace.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Repairs {
+    /// Ready steps without a message, enqueued again.
+    pub enqueued: usize,
+    /// Messages without a step that could run, deleted.
+    pub deleted: usize,
+}
+
+impl AdvanceConnection {
+    /// One round for one namespace: due steps and expired leases, until none is left.
+    ///
+    /// # Errors
+    /// As [`AdvanceConnection::advance`].
+    pub async fn sweep(&mut self, namespace: &Namespace) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        let statement = queue::for_namespace(DUE, namespace);
+        loop {
+            let moved = sqlx::query(&statement)
+                .bind(SWEEP_BATCH)
+                .fetch_all(&mut self.connection)
+                .await?
+                .len();
+            swept.due += moved;
+            if moved < SWEEP_BATCH as usize {
+                break;
+            }
+        }
+        swept.lost = self.reclaim(namespace, SWEEP_BATCH as usize).await?;
+        Ok(swept)
+    }
+
+    /// Compares counters with messages and mends the tasks that differ.
+    ///
+    /// # Errors
+    /// As [`AdvanceConnection::advance`]; the connection must be opened anew then.
+    pub async fn repair(&mut self, namespace: &Namespace) -> Result<Repairs, StoreError> {
+        let mut transaction = self.connection.begin().await?;
+        let suspects: Vec<i64> = sqlx::query_scalar(&queue::for_namespace(SUSPECTS, namespace))
+            .fetch_all(&mut *transaction)
+            .await?;
+        let mut repairs = Repairs::default();
+        if suspects.is_empty() {
+            return Ok(repairs);
+        }
+        let rows = sqlx::query(&queue::for_namespace(REPAIR, namespace))
+            .bind(&suspects)
+            .fetch_all(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        for row in rows {
+            match row.try_get::<&str, _>("kind")? {
+                "enqueued" => repairs.enqueued += 1,
+                _ => repairs.deleted += 1,
+            }
+        }
+        Ok(repairs)
+    }
+}
+
+impl Store {
+    /// Milliseconds until the next step is due, `None` if none waits; 0 if one is due.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn next_due_ms(&self) -> Result<Option<u64>, StoreError> {
+        let wait: Option<i64> = sqlx::query_scalar(
+            "SELECT (extract(epoch FROM min(due_at) - (statement_timestamp() AT TIME ZONE 'UTC')) * 1000)::bigint
+               FROM tasker.step_delays",
+        )
+        .fetch_one(self.pool())
+        .await?;
+        Ok(wait.map(|ms| ms.max(0).unsigned_abs()))
+    }
+
+    /// Namespaces that have templates, in name order.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
+        let names: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT namespace FROM tasker.templates ORDER BY 1")
+                .fetch_all(self.pool())
+                .await?;
+        Ok(names.iter().filter_map(|name| Namespace::parse(name).ok()).collect())
+    }
+}

@@ -1,0 +1,82 @@
+//! What every background loop needs: a sign of life, and pauses between tries.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::wire::LoopStatus;
+
+/// Sign of life of one loop, shown by the health routes.
+#[derive(Debug)]
+pub struct LoopHealth {
+    name: String,
+    last_turn: Mutex<Option<Instant>>,
+    failures: AtomicU64,
+}
+
+impl LoopHealth {
+    pub fn new(name: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            last_turn: Mutex::new(None),
+            failures: AtomicU64::new(0),
+        })
+    }
+
+    /// A turn went well.
+    pub fn turned(&self) {
+        *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// A turn failed; the loop goes on after a pause.
+    pub fn failed(&self, error: &dyn Display) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(loop_name = %self.name, %error, "a turn failed; trying again");
+    }
+
+    pub fn status(&self) -> LoopStatus {
+        let last = *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        LoopStatus {
+            name: self.name.clone(),
+            idle_ms: last.map(|at| at.elapsed().as_millis() as u64),
+            failures: self.failures.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Growing pauses with full jitter between tries to reach something that is
+/// away, so that many processes do not come back at the same moment.
+#[derive(Debug, Clone)]
+pub struct Pause {
+    ceiling: Duration,
+}
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { ceiling: FIRST }
+    }
+}
+
+impl Pause {
+    /// The next pause: up to twice the one before, 5 s at most.
+    pub fn lengthen(&mut self) -> Duration {
+        let pause = self.ceiling.mul_f64(rand::random_range(0.5..1.0));
+        self.ceiling = (self.ceiling * 2).min(LONGEST);
+        pause
+    }
+
+    /// Back to the shortest pause.
+    pub fn reset(&mut self) {
+        self.ceiling = FIRST;
+    }
+}
+
+/// `interval` give or take a tenth, so that processes started together do not
+/// poll together.
+pub fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(rand::random_range(0.9..1.1))
+}

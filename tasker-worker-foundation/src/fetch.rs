@@ -1,0 +1,211 @@
+//! The fetcher: one loop per namespace that claims steps and dispatches them.
+//!
+//! It claims as many as there is room for, at once when there is a wake, and
+//! after a jittered pause otherwise. Room is taken before the claim: a worker
+//! never holds a step it cannot start.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tasker_shared::domain::{Namespace, Outcome};
+use tasker_shared::messaging::Channel;
+use tasker_shared::store::{ClaimConnection, ClaimInputs, Claimed, Definition, StoreError};
+use tasker_shared::supervise::{jittered, LoopHealth, Pause};
+use tasker_shared::telemetry;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::running::Running;
+use crate::seam::{Completion, ExecutionId, ProgressSlot, StepEvent, TaskFacts};
+use crate::service::Shared;
+
+/// Claims steps of `namespace` until the worker drains.
+pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<LoopHealth>) {
+    let wake = shared.hub.signal(&Channel::Steps(namespace.clone()));
+    let poll = Duration::from_millis(shared.store.engine().poll_interval_ms);
+    let mut connection: Option<ClaimConnection> = None;
+    let mut pause = Pause::default();
+    while !shared.drain.is_cancelled() {
+        let permits = tokio::select! {
+            permits = room(&shared) => permits,
+            () = shared.drain.cancelled() => return,
+        };
+        match turn(&shared, &namespace, &mut connection, permits).await {
+            Ok(claimed) => {
+                health.turned();
+                pause.reset();
+                if claimed == 0 {
+                    tokio::select! {
+                        () = wake.wait(jittered(poll)) => {}
+                        () = shared.drain.cancelled() => return,
+                    }
+                }
+            }
+            Err(error) => {
+                health.failed(&error);
+                connection = None;
+                tokio::select! {
+                    () = tokio::time::sleep(pause.lengthen()) => {}
+                    () = shared.drain.cancelled() => return,
+                }
+            }
+        }
+    }
+}
+
+/// Room for at least one step and at most a batch.
+async fn room(shared: &Shared) -> Vec<OwnedSemaphorePermit> {
+    let Ok(first) = shared.room.clone().acquire_owned().await else {
+        return Vec::new();
+    };
+    let mut permits = vec![first];
+    while permits.len() < shared.options.claim_batch_max {
+        match shared.room.clone().try_acquire_owned() {
+            Ok(permit) => permits.push(permit),
+            Err(_) => break,
+        }
+    }
+    permits
+}
+
+async fn turn(
+    shared: &Shared,
+    namespace: &Namespace,
+    connection: &mut Option<ClaimConnection>,
+    permits: Vec<OwnedSemaphorePermit>,
+) -> Result<usize, StoreError> {
+    if connection.is_none() {
+        *connection = Some(ClaimConnection::open(&shared.store, namespace).await?);
+    }
+    let Some(open) = connection else {
+        return Ok(0);
+    };
+    let claimed = open.claim(permits.len()).await?;
+    if claimed.is_empty() {
+        return Ok(0);
+    }
+    metrics::counter!(telemetry::CLAIMS_TOTAL, "namespace" => namespace.to_string())
+        .increment(claimed.len() as u64);
+    let inputs = open.inputs(&claimed).await?;
+    let count = claimed.len();
+    let mut batch = Batch::new(inputs);
+    let mut events = Vec::with_capacity(count);
+    let mut homeless = Vec::new();
+    for (step, permit) in claimed.into_iter().zip(permits) {
+        let definition = shared.store.definition(step.attempt.definition_id).await?;
+        let event = batch.event(shared, &definition, step, namespace, permit);
+        if shared.dispatch.has_handler(&event.handler_class) {
+            events.push(event);
+        } else {
+            let outcome = Outcome::NoHandler { handler_class: event.handler_class };
+            homeless.push(Completion { execution: event.execution, outcome });
+        }
+    }
+    if !homeless.is_empty() {
+        shared.sink.complete(homeless);
+    }
+    if !events.is_empty() {
+        shared.dispatch.dispatch(events, &shared.sink);
+    }
+    Ok(count)
+}
+
+/// What the steps of one claim share.
+struct Batch {
+    contexts: HashMap<i64, Value>,
+    tasks: HashMap<i64, Arc<TaskFacts>>,
+    /// (named step of the parent, results) by child.
+    parents: HashMap<i64, Vec<(i32, Arc<Value>)>>,
+}
+
+impl Batch {
+    fn new(inputs: ClaimInputs) -> Self {
+        let mut parents: HashMap<i64, Vec<(i32, Arc<Value>)>> = HashMap::new();
+        for parent in inputs.parents {
+            let results = Arc::new(parent.results);
+            for child in parent.children {
+                parents.entry(child).or_default().push((parent.named_step_id, results.clone()));
+            }
+        }
+        Self { contexts: inputs.contexts, tasks: HashMap::new(), parents }
+    }
+
+    fn facts(&mut self, definition: &Definition, step: &Claimed) -> Arc<TaskFacts> {
+        let task_id = step.attempt.task_id;
+        let contexts = &mut self.contexts;
+        let facts = self.tasks.entry(task_id).or_insert_with(|| {
+            Arc::new(TaskFacts {
+                task_id,
+                namespace: definition.template.namespace.to_string(),
+                name: definition.template.name.to_string(),
+                version: definition.template.version.to_string(),
+                context: contexts.remove(&task_id).unwrap_or(Value::Null),
+                correlation_id: step.correlation_id.clone(),
+                traceparent: step.traceparent.clone(),
+            })
+        });
+        facts.clone()
+    }
+
+    /// Puts a claimed step in hand and makes its event.
+    fn event(
+        &mut self,
+        shared: &Shared,
+        definition: &Definition,
+        step: Claimed,
+        namespace: &Namespace,
+        permit: OwnedSemaphorePermit,
+    ) -> StepEvent {
+        let task = self.facts(definition, &step);
+        let attempt = step.attempt;
+        let template = definition.step(attempt.named_step_id);
+        let timeout = template
+            .and_then(|t| t.timeout_ms)
+            .map_or(shared.options.default_timeout, Duration::from_millis);
+        let name_of = |id: i32| definition.step(id).map(|t| t.name.to_string());
+        let parents: BTreeMap<String, Arc<Value>> = self
+            .parents
+            .remove(&attempt.step_id)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(id, results)| name_of(id).map(|name| (name, results)))
+            .collect();
+        let event = StepEvent {
+            execution: ExecutionId {
+                step_id: attempt.step_id,
+                attempt: attempt.attempt,
+                message_id: attempt.message_id,
+                lease_token: attempt.lease_token,
+            },
+            task,
+            step_name: template.map(|t| t.name.to_string()).unwrap_or_default(),
+            handler_class: template.map(|t| t.handler_class.clone()).unwrap_or_default(),
+            config: Arc::new(template.and_then(|t| t.handler_config.clone()).unwrap_or(Value::Null)),
+            inputs: step.inputs,
+            parents,
+            previous_results: step.previous_results,
+            retry_limit: attempt.retry_limit,
+            retryable: attempt.retryable,
+            timeout,
+            cancelled: CancellationToken::new(),
+            progress: ProgressSlot::default(),
+        };
+        let started = Instant::now();
+        shared.in_hand.add(
+            event.execution,
+            Running {
+                attempt,
+                namespace: namespace.clone(),
+                cancelled: event.cancelled.clone(),
+                progress: event.progress.clone(),
+                started,
+                deadline: started + timeout,
+                answered: false,
+                _permit: permit,
+            },
+        );
+        event
+    }
+}

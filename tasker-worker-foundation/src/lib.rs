@@ -1,0 +1,23 @@
+//! The worker: fetches steps, keeps their leases, runs them through a
+//! dispatcher and reports what became of them. It knows nothing of the graph.
+//!
+//! The way of a step: `fetch` claims it and makes an event of it, a [`Dispatch`]
+//! runs its handler, `report` stores the outcome; meanwhile `keep` renews the
+//! lease and ends what runs too long. `running` is what all of them share.
+//! Handlers in Rust are [`StepHandler`]s in a [`HandlerRegistry`]; other
+//! languages implement [`Dispatch`].
+
+mod fetch;
+mod handler;
+mod keep;
+mod report;
+mod running;
+mod seam;
+mod service;
+mod web;
+
+pub use handler::{HandlerRegistry, RustDispatch, StepContext, StepHandler};
+pub use seam::{
+    Completion, CompletionSink, Dispatch, ExecutionId, ProgressSlot, StepEvent, TaskFacts,
+};
+pub use service::{run_service, ServiceError, Worker, WorkerError, WorkerHandle};

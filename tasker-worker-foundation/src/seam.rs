@@ -1,0 +1,121 @@
+//! The seam between the worker and the code that runs handlers.
+//!
+//! Events go out and completions come in, both in batches: a crossing into
+//! another language costs far more than a step, so nothing here is one at a
+//! time. The Rust registry attaches here ([`crate::RustDispatch`]), and so does
+//! every other language.
+//!
+//! The worker keeps leases, timeouts and fences on its own side. A dispatcher
+//! that is slow, loses an event or completes one twice harms only that step:
+//! the first completion of a step counts, any later one is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tasker_shared::domain::Outcome;
+use tokio_util::sync::CancellationToken;
+
+/// Names one execution of a step: never reused, not even when the attempt
+/// number is (a step handed back gets the same attempt and a new lease).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExecutionId {
+    pub step_id: i64,
+    /// From 1.
+    pub attempt: i32,
+    /// Message of the step's queue that carries the lease.
+    pub message_id: i64,
+    /// How often the message had been taken when this execution took it.
+    pub lease_token: i32,
+}
+
+/// What the steps of one task have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskFacts {
+    pub task_id: i64,
+    pub namespace: String,
+    pub name: String,
+    pub version: String,
+    pub context: Value,
+    pub correlation_id: Option<String>,
+    /// W3C trace context of the request that made the task.
+    pub traceparent: Option<String>,
+}
+
+/// One claimed step, with all its handler needs.
+#[derive(Debug, Clone)]
+pub struct StepEvent {
+    pub execution: ExecutionId,
+    pub task: Arc<TaskFacts>,
+    pub step_name: String,
+    pub handler_class: String,
+    /// The template's `handler_config`, or null.
+    pub config: Arc<Value>,
+    pub inputs: Value,
+    /// `results` of the step's parents by step name.
+    pub parents: BTreeMap<String, Arc<Value>>,
+    /// What an earlier attempt left in the step's own `results`.
+    pub previous_results: Value,
+    pub retry_limit: i32,
+    pub retryable: bool,
+    /// Time the handler may take.
+    pub timeout: Duration,
+    /// Cancelled when the lease is lost, the step is cancelled, the timeout
+    /// has passed or the worker is out of time to drain.
+    pub cancelled: CancellationToken,
+    pub progress: ProgressSlot,
+}
+
+/// Where a handler leaves word of its progress; the next lease renewal stores it.
+#[derive(Debug, Clone, Default)]
+pub struct ProgressSlot(Arc<std::sync::Mutex<Option<Value>>>);
+
+impl ProgressSlot {
+    /// Replaces what was said before and not yet stored.
+    pub fn set(&self, progress: Value) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(progress);
+    }
+
+    /// Takes what is there to be stored.
+    pub fn take(&self) -> Option<Value> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+}
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    pub execution: ExecutionId,
+    pub outcome: Outcome,
+}
+
+/// Takes completions in, from any thread. Cheap to clone.
+///
+/// It never blocks and needs no bound of its own: there is at most one
+/// completion for each event the worker let out.
+#[derive(Debug, Clone)]
+pub struct CompletionSink(pub(crate) tokio::sync::mpsc::UnboundedSender<Vec<Completion>>);
+
+impl CompletionSink {
+    /// Hands completions to the worker; after the worker has stopped they are
+    /// dropped, and the steps run again when their leases end.
+    pub fn complete(&self, completions: Vec<Completion>) {
+        // A closed channel means the worker is gone: nobody is left to tell.
+        let _ = self.0.send(completions);
+    }
+}
+
+/// Runs handlers. Implemented once per language.
+pub trait Dispatch: Send + Sync + 'static {
+    /// Handler classes it can run now. Steps of other classes go back
+    /// uncounted, and `explain` names the missing handler.
+    fn handler_classes(&self) -> Vec<String>;
+
+    /// Whether it can run steps of this class.
+    fn has_handler(&self, handler_class: &str) -> bool;
+
+    /// Starts the events and returns at once; each is answered exactly once
+    /// through `sink`. It must not block the calling thread and must not panic.
+    fn dispatch(&self, events: Vec<StepEvent>, sink: &CompletionSink);
+}
