@@ -152,11 +152,12 @@ fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> 
     let options: PgConnectOptions =
         url.expose().parse().map_err(|_| StoreError::BadUrl)?;
     let statement_timeout = database.statement_timeout_ms.to_string();
+    let search_path = format!("\"{}\"", database.schema.replace('"', "\"\""));
     let idle_timeout = database.idle_in_transaction_timeout_ms.to_string();
     Ok(options.application_name("tasker").options([
         // Rails writes UTC into columns without time zone; so must every session.
         ("timezone", "UTC"),
-        ("search_path", database.schema.as_str()),
+        ("search_path", search_path.as_str()),
         ("statement_timeout", statement_timeout.as_str()),
         ("idle_in_transaction_session_timeout", idle_timeout.as_str()),
     ]))

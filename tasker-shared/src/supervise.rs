@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{signal, SignalKind};
+use tokio_util::sync::CancellationToken;
+
 use crate::wire::LoopStatus;
 
 /// Sign of life of one loop, shown by the health routes.
@@ -74,6 +77,35 @@ impl Pause {
         self.ceiling = FIRST;
     }
 }
+
+/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at
+/// once: whoever sends it does not want to wait for the drain.
+///
+/// # Errors
+/// If signals cannot be caught.
+pub fn shutdown_on_signals() -> std::io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = CancellationToken::new();
+    let first = token.clone();
+    tokio::spawn(async move {
+        loop {
+            let code = tokio::select! {
+                _ = terminate.recv() => SIGTERM_EXIT,
+                _ = interrupt.recv() => SIGINT_EXIT,
+            };
+            if first.is_cancelled() {
+                std::process::exit(code);
+            }
+            first.cancel();
+        }
+    });
+    Ok(token)
+}
+
+/// 128 + signal, as shells report it.
+const SIGTERM_EXIT: i32 = 143;
+const SIGINT_EXIT: i32 = 130;
 
 /// `interval` give or take a tenth, so that processes started together do not
 /// poll together.

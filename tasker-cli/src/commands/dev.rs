@@ -7,14 +7,14 @@ use std::sync::Arc;
 use clap::Args;
 use tasker_cluster::{Cluster, ClusterError};
 use tasker_orchestration::{Orchestrator, OrchestratorHandle};
-use tasker_shared::config::Config;
-use tasker_shared::store::migrate::migrate;
+use tasker_shared::config::{Config, ConfigEntry, Loaded, Origin, Telemetry};
 use tasker_shared::store::Store;
 use tasker_worker_foundation::{RustDispatch, Worker, WorkerHandle};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::database::{connect, migrate_options, migration_failed};
+use super::database::open;
+use super::service;
 use crate::failure::{Exit, Failure};
 use crate::render::{fields, Ink};
 use crate::session::Session;
@@ -89,15 +89,9 @@ async fn serve(
     cluster: Option<&Cluster>,
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
-    let config = session.load(&overrides(args, cluster))?.config;
-    let _telemetry = tasker_shared::telemetry::init(&config.telemetry, "dev")
-        .map_err(|error| Failure::of(Exit::Usage, &error))?;
-    let store = connect(&config).await?;
-    if config.database.migrate_on_start {
-        migrate(store.pool(), &migrate_options(&config))
-            .await
-            .map_err(|e| migration_failed(&e))?;
-    }
+    let config = configuration(session, args, cluster)?;
+    let _telemetry = service::telemetry(&config, "dev")?;
+    let store = open(&config).await?;
     let orchestrator = start_orchestrator(&config, &store, shutdown).await?;
     let worker = match start_worker(&config, &store, shutdown).await {
         Ok(worker) => worker,
@@ -113,6 +107,28 @@ async fn serve(
     worker.join().await;
     orchestrator.join().await;
     Ok(())
+}
+
+/// The configuration, with `dev`'s own settings. The log is for warnings, so that the
+/// banner can be seen, unless somebody asked for more.
+fn configuration(
+    session: &Session,
+    args: &DevArgs,
+    cluster: Option<&Cluster>,
+) -> Result<Config, Failure> {
+    let Loaded {
+        mut config,
+        origins,
+    } = session.load(&overrides(args, cluster))?;
+    let asked = |entry: &ConfigEntry| {
+        let by_hand = matches!(entry.origin, Origin::Variable(_) | Origin::CommandLine);
+        entry.key == "telemetry.log_level" && by_hand
+    };
+    let untouched = config.telemetry.log_level == Telemetry::default().log_level;
+    if untouched && !origins.iter().any(asked) {
+        config.telemetry.log_level = "warn".to_owned();
+    }
+    Ok(config)
 }
 
 /// What `dev` sets, below the user's own `--set`.
@@ -141,7 +157,7 @@ async fn start_orchestrator(
 ) -> Result<OrchestratorHandle, Failure> {
     Orchestrator::start(config, store.clone(), shutdown.clone())
         .await
-        .map_err(|error| Failure::of(Exit::Unreachable, &error).remedy("another port: --port"))
+        .map_err(|error| service::start_failed(&error, "orchestration.bind"))
 }
 
 async fn start_worker(
@@ -152,9 +168,7 @@ async fn start_worker(
     let dispatch = Arc::new(RustDispatch::new(tasker_worker_rust::registry()));
     Worker::start(config, store.clone(), dispatch, shutdown.clone())
         .await
-        .map_err(|error| {
-            Failure::of(Exit::Unreachable, &error).remedy("another port: --worker-port")
-        })
+        .map_err(|error| service::start_failed(&error, "worker.bind"))
 }
 
 fn banner(
@@ -174,11 +188,11 @@ fn banner(
             "templates",
             format!("{}/tasks", config.templates.directory.display()),
         ),
-        ("database", config.database.describe()),
     ];
-    if let Some(cluster) = cluster {
-        lines.push(("psql", format!("psql '{}'", cluster.url(DATABASE))));
-    }
+    lines.push(match cluster {
+        Some(cluster) => ("database", format!("psql '{}'", cluster.url(DATABASE))),
+        None => ("database", config.database.describe()),
+    });
     if !api.ends_with(":8080") {
         lines.push(("for the CLI", format!("export TASKER_URL={api}")));
     }

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use tasker_shared::store::migrate::{migrate, plan};
+use tasker_shared::store::migrate_options;
 
-use super::database::{connect, migrate_options, migration_failed};
+use super::database::{connect, migration_failed};
 use crate::failure::{Exit, Failure};
 use crate::session::Session;
 

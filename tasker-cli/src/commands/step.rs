@@ -178,11 +178,14 @@ fn text(session: &Session, step: &StepView) -> String {
 }
 
 fn section(text: &mut String, title: &str, value: Option<&Value>) {
-    let empty = |v: &Value| v.is_null() || v.as_object().is_some_and(serde_json::Map::is_empty);
-    if let Some(value) = value.filter(|v| !empty(v)) {
+    if let Some(value) = value.filter(|v| !is_empty(v)) {
         // The alternate form is indented; writing to a String cannot fail.
         let _ = write!(text, "\n{title}\n{value:#}\n");
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// The message of an error document, or the document.
@@ -198,7 +201,7 @@ pub(crate) fn transition_table(session: &Session, transitions: &[TransitionView]
     let rows: Vec<Vec<(String, Ink)>> = transitions
         .iter()
         .map(|t| {
-            let metadata = if t.metadata.is_null() {
+            let metadata = if is_empty(&t.metadata) {
                 String::new()
             } else {
                 t.metadata.to_string()

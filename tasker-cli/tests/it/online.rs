@@ -1,1 +1,432 @@
+//! The verbs that need a service, against `tasker dev`, and the demo.
 
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tasker_testkit::{ServiceProcess, TestDatabase};
+
+use crate::program::{run, Ran};
+
+const START: Duration = Duration::from_secs(60);
+/// What a drain may take, and what a busy machine adds.
+const END: Duration = Duration::from_secs(15);
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// `tasker dev` on a database of the test.
+struct Dev {
+    process: ServiceProcess,
+    database: TestDatabase,
+    url: String,
+}
+
+impl Dev {
+    async fn start() -> Self {
+        let database = TestDatabase::empty().await.unwrap();
+        let mut process = ServiceProcess::binary("tasker")
+            .unwrap()
+            .arg("dev")
+            .arg("--database-url")
+            .arg(database.url())
+            .arg("--config-dir")
+            .arg(repository().join("config"))
+            .arg("--port=0")
+            .arg("--worker-port=0")
+            .start()
+            .unwrap();
+        let address = process.wait_for_address("api  ", START).await.unwrap();
+        Self {
+            process,
+            database,
+            url: format!("http://{address}"),
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        run(&[&["--url", &self.url], arguments].concat())
+    }
+
+    /// The answer of a verb with `--json`.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    fn verify(&self) -> Ran {
+        self.run(&[
+            "verify",
+            "--set",
+            &format!("database.url={}", self.database.url()),
+        ])
+    }
+
+    async fn end(mut self) {
+        self.process.terminate().unwrap();
+        let status = self.process.wait_exit(END).await.unwrap();
+        assert!(status.success(), "{status}\n{}", self.process.output());
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_submitted_followed_and_shown() {
+    let dev = Dev::start().await;
+    let submit = [
+        "task",
+        "submit",
+        "linear_4",
+        "--namespace",
+        "bench",
+        "--tag",
+        "nightly",
+    ];
+    let ran = dev.run(&[&submit[..], &["--wait", "--timeout", "60"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.starts_with("task 1 is submitted\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("step step_4  complete\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.ends_with("task 1  complete\n"), "{}", ran.stdout);
+
+    let keyed = [&submit[..], &["--idempotency-key", "k1", "--wait"]].concat();
+    let (first, second) = (dev.json(&keyed), dev.json(&keyed));
+    assert_eq!(
+        (&first["duplicate"], &first["state"]),
+        (&Value::from(false), &Value::from("complete"))
+    );
+    assert_eq!(second["duplicate"], true);
+    assert_eq!(first["task_id"], second["task_id"]);
+
+    let page = dev.json(&["task", "list", "--tag", "nightly", "--limit", "1"]);
+    assert_eq!(page["tasks"].as_array().unwrap().len(), 1);
+    assert!(page["next_cursor"].is_string(), "{page}");
+    let shown = dev.run(&["task", "show", "1", "--transitions"]);
+    assert!(shown.stdout.contains("4/4  100 %"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains(" \u{2713}  step_4  complete\n"),
+        "{}",
+        shown.stdout
+    );
+    let step = dev.json(&["step", "show", "1", "step_2"]);
+    assert_eq!(
+        (&step["name"], &step["state"]),
+        (&Value::from("step_2"), &Value::from("complete"))
+    );
+    let watched = dev.run(&["task", "watch", "1", "--json"]);
+    assert_eq!(watched.stdout.lines().count(), 1, "{}", watched.stdout);
+    dev.end().await;
+}
+
+#[tokio::test]
+async fn a_failed_task_is_explained_and_mended() {
+    let dev = Dev::start().await;
+    let submit = [
+        "task",
+        "submit",
+        "05_failures",
+        "--namespace",
+        "examples",
+        "--wait",
+        "--timeout",
+        "60",
+    ];
+    let ran = dev.run(&submit);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`tasker explain 1`"), "{}", ran.stderr);
+
+    let explained = dev.run(&["explain", "1"]);
+    assert_eq!(explained.code, 0);
+    assert!(
+        explained.stdout.contains("\nrefuses  \u{2717} failed\n"),
+        "{}",
+        explained.stdout
+    );
+    assert!(
+        explained.stdout.contains("\nblocked  ! blocked\n"),
+        "{}",
+        explained.stdout
+    );
+    let steps = dev.json(&["explain", "1"])["steps"].clone();
+    assert_eq!(steps.as_array().unwrap().len(), 2, "{steps}");
+
+    assert_eq!(dev.run(&["step", "cancel", "1", "nobody"]).code, 2);
+    let ran = dev.run(&["step", "cancel", "1", "start"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let results = [
+        "step",
+        "resolve",
+        "1",
+        "refuses",
+        "--results",
+        "{\"value\": 1}",
+        "--reason",
+        "by hand",
+    ];
+    assert_eq!(dev.run(&results).code, 0);
+    let ran = dev.run(&["task", "watch", "1", "--timeout", "60"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("step refuses      resolved by hand\n"),
+        "{}",
+        ran.stdout
+    );
+    dev.end().await;
+}
+
+#[tokio::test]
+async fn a_task_without_a_handler_waits_until_it_is_cancelled() {
+    let dev = Dev::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("orphan.yaml");
+    let yaml = "name: orphan\nversion: 1.0.0\ntask_handler_class: O\ndefault_dependent_system: s\n\
+                step_templates: [{name: only, handler_class: Nobody::Has}]\n";
+    std::fs::write(&file, yaml).unwrap();
+    let register = ["template", "register", file.to_str().unwrap()];
+    assert_eq!(
+        dev.run(&register).stdout,
+        "default/orphan 1.0.0: registered\n"
+    );
+    assert_eq!(
+        dev.run(&register).stdout,
+        "default/orphan 1.0.0: registered before\n"
+    );
+    let drawn = dev.run(&["template", "graph", "orphan"]);
+    assert_eq!(drawn.stdout, " \u{25cb}  only  Nobody::Has\n");
+    let listed = dev.json(&["template", "list"]);
+    assert!(listed["templates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|t| t["name"] == "orphan"));
+
+    assert_eq!(dev.run(&["task", "submit", "orphan"]).code, 0);
+    let ran = dev.run(&["task", "watch", "1", "--timeout", "1"]);
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    let explained = dev.run(&["explain", "1"]);
+    assert!(
+        explained.stdout.contains("Nobody::Has"),
+        "{}",
+        explained.stdout
+    );
+    let ran = dev.run(&["task", "cancel", "1", "--reason", "nobody has it"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, "task 1 is cancelled (cancelled)\n")
+    );
+    assert_eq!(dev.run(&["task", "watch", "1"]).code, 1);
+    assert_eq!(dev.run(&["task", "cancel", "1"]).code, 3);
+    dev.end().await;
+}
+
+#[tokio::test]
+async fn verify_ends_with_1_when_an_invariant_is_broken() {
+    let dev = Dev::start().await;
+    let submit = [
+        "task",
+        "submit",
+        "linear_4",
+        "--namespace",
+        "bench",
+        "--wait",
+        "--timeout",
+        "60",
+    ];
+    assert_eq!(dev.run(&submit).code, 0);
+    let sound = dev.verify();
+    assert_eq!(
+        (sound.code, sound.stdout.as_str()),
+        (0, "no violations: every invariant holds\n")
+    );
+    sqlx::query("UPDATE tasker_workflow_steps SET in_process = true")
+        .execute(dev.database.pool())
+        .await
+        .unwrap();
+    let broken = dev.verify();
+    assert_eq!(broken.code, 1, "{}", broken.stdout);
+    assert!(broken.stdout.starts_with("INVARIANT "), "{}", broken.stdout);
+    dev.end().await;
+}
+
+#[tokio::test]
+async fn a_migration_is_shown_before_it_runs() {
+    let database = TestDatabase::empty().await.unwrap();
+    let url = format!("database.url={}", database.url());
+    let planned = run(&["migrate", "--dry-run", "--set", &url]);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+    assert!(
+        planned.stdout.contains("CREATE TABLE"),
+        "{}",
+        planned.stdout
+    );
+    let verified = run(&["verify", "--set", &url]);
+    assert_eq!(verified.code, 1, "{}", verified.stderr);
+    assert!(
+        verified.stderr.contains("`tasker migrate`"),
+        "{}",
+        verified.stderr
+    );
+    let applied = run(&["migrate", "--set", &url]);
+    assert_eq!(applied.code, 0, "{}", applied.stderr);
+    assert!(applied.stdout.contains("applied "), "{}", applied.stdout);
+    let again = run(&["migrate", "--set", &url]);
+    assert_eq!(again.stdout, "nothing to do: the schema is current\n");
+    assert_eq!(run(&["verify", "--set", &url]).code, 0);
+}
+
+/// Directory of the unix socket in a URL that a process printed.
+fn socket(line: &str) -> PathBuf {
+    let tail = line.split("host=").nth(1).unwrap();
+    PathBuf::from(tail.split('&').next().unwrap())
+}
+
+async fn dev_with_cluster(
+    arguments: &[&str],
+    directory: &Path,
+) -> (ServiceProcess, String, PathBuf) {
+    let common = ["dev", "--port=0", "--worker-port=0"];
+    let program = ServiceProcess::binary("tasker")
+        .unwrap()
+        .current_dir(directory);
+    let program = common
+        .iter()
+        .chain(arguments)
+        .fold(program, |program, argument| program.arg(argument));
+    let mut process = program.start().unwrap();
+    let address = process.wait_for_address("api  ", START).await.unwrap();
+    let database = process.wait_for_line("database  ", START).await.unwrap();
+    (process, format!("http://{address}"), socket(&database))
+}
+
+#[tokio::test]
+async fn a_private_cluster_stays_unless_it_is_ephemeral() {
+    let directory = tempfile::tempdir().unwrap();
+    for kept in [true, true, false] {
+        let arguments: &[&str] = if kept { &[] } else { &["--ephemeral"] };
+        let (mut process, url, socket) = dev_with_cluster(arguments, directory.path()).await;
+        let submitted = run(&["--url", &url, "template", "list", "--json"]);
+        assert_eq!(submitted.code, 0, "{}", submitted.stderr);
+        if kept {
+            // A second one on the same data is told what to do.
+            let second = crate::program::run_in(
+                directory.path(),
+                &["dev", "--port", "0", "--worker-port", "0"],
+            );
+            assert_eq!(second.code, 4, "{}", second.stderr);
+            assert!(second.stderr.contains("--ephemeral"), "{}", second.stderr);
+        }
+        process.terminate().unwrap();
+        assert!(
+            process.wait_exit(END).await.unwrap().success(),
+            "{}",
+            process.output()
+        );
+        let sockets = std::fs::read_dir(&socket)
+            .map(|entries| entries.flatten().count())
+            .unwrap_or(0);
+        assert_eq!(
+            sockets,
+            0,
+            "the server of {} is still there",
+            socket.display()
+        );
+        assert!(directory.path().join(".tasker/pg").exists());
+    }
+}
+
+/// Addresses of the services that a demo has named so far.
+fn addresses(output: &str) -> Vec<SocketAddr> {
+    let services = output
+        .lines()
+        .filter(|l| l.contains("orchestrator") || l.contains("worker"));
+    services
+        .filter_map(|l| l.split("http://").nth(1)?.parse().ok())
+        .collect()
+}
+
+fn assert_nothing_left(output: &str) {
+    for address in addresses(output) {
+        assert!(
+            TcpStream::connect(address).is_err(),
+            "a service still listens on {address}"
+        );
+    }
+    let cluster = output
+        .lines()
+        .find_map(|l| l.split(", in ").nth(1))
+        .unwrap();
+    assert!(!Path::new(cluster).exists(), "{cluster} is still there");
+}
+
+#[tokio::test]
+async fn the_demo_runs_anywhere_and_leaves_nothing_but_its_report() {
+    let directory = tempfile::tempdir().unwrap();
+    let ran = crate::program::run_in(directory.path(), &["demo"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for text in [
+        "150.36 USD",
+        "in attempt 2",
+        "26,115",
+        "no violations",
+        "/docs",
+    ] {
+        assert!(ran.stdout.contains(text), "{text}: {}", ran.stdout);
+    }
+    assert_eq!(addresses(&ran.stdout).len(), 2, "{}", ran.stdout);
+    assert_nothing_left(&ran.stdout);
+    let reports = std::fs::read_dir(directory.path().join(".tasker/demo")).unwrap();
+    assert_eq!(reports.count(), 1);
+}
+
+#[tokio::test]
+async fn a_demo_that_is_interrupted_cleans_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = ServiceProcess::binary("tasker")
+        .unwrap()
+        .arg("demo")
+        .current_dir(directory.path())
+        .start()
+        .unwrap();
+    demo.wait_for_line("step validate_order", START)
+        .await
+        .unwrap();
+    demo.terminate().unwrap();
+    let status = demo.wait_exit(Duration::from_secs(40)).await.unwrap();
+    assert_eq!(status.code(), Some(1), "{}", demo.output());
+    assert!(
+        demo.output().contains("error: interrupted"),
+        "{}",
+        demo.output()
+    );
+    assert_nothing_left(&demo.output());
+}
+
+#[tokio::test]
+async fn a_demo_whose_workflow_fails_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    // In the way of the report's directory.
+    std::fs::write(directory.path().join(".tasker"), "").unwrap();
+    let ran = crate::program::run_in(directory.path(), &["demo"]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("\nrender_report  \u{2717} failed\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stderr
+            .contains("flight_weather_report did not complete"),
+        "{}",
+        ran.stderr
+    );
+    assert_nothing_left(&ran.stdout);
+}

@@ -1,3 +1,5 @@
 //! Orchestration against a real database.
 
+#![allow(clippy::unwrap_used)]
+
 mod api;

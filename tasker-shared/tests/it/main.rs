@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used)] // a failed expectation is what a test is for
 
+mod engine;
 mod migrate;

@@ -68,9 +68,8 @@ fn request(name: &str, namespace: &str, context: Value) -> TaskRequest {
 }
 
 impl Show {
-    /// Submits, draws, prints the results. False when the task did not complete;
-    /// then it has printed why.
-    pub(super) async fn run(&self, client: &Client, out: &Output) -> Result<bool, Failure> {
+    /// Submits, draws, prints the results; or, of a task that did not complete, why.
+    pub(super) async fn run(&self, client: &Client, out: &Output) -> Result<(), Failure> {
         let id = client.submit(&self.request).await?.task.task_id;
         let interval = Duration::from_millis(100);
         let watch = Watch {
@@ -83,7 +82,11 @@ impl Show {
         if !matches!(&followed, Ok(graph) if exit_of(graph.state) == Exit::Ok) {
             let explanation = client.explain(id).await?;
             out.text(&format!("\n{}", explain::text(&explanation, out.style)))?;
-            return followed.map(|_| false);
+            let message = format!(
+                "{} did not complete; the reasons are above",
+                self.request.name
+            );
+            return followed.and(Err(Failure::new(Exit::CheckFailed, message)));
         }
         let task = client
             .task(
@@ -98,7 +101,7 @@ impl Show {
         for (name, what) in (self.results)(task.steps.as_deref().unwrap_or_default()) {
             super::said(out, name, &what)?;
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The OpenAPI document is the checklist: every operation in it is asked with
+//! The `OpenAPI` document is the checklist: every operation in it is asked with
 //! garbage of every sort and must answer with a problem document.
 
 use anyhow::Result;

@@ -76,7 +76,7 @@ impl Api {
         config.orchestration.bind = "127.0.0.1:0".parse()?;
         config.templates.load_on_start = false;
         change(&mut config);
-        let store = Store::connect(&config).await?;
+        let store = Store::open(&config).await?;
         let shutdown = CancellationToken::new();
         let running = Orchestrator::start(&config, store.clone(), shutdown.clone()).await?;
         let base = format!("http://{}", running.address());

@@ -1,0 +1,12 @@
+//! The engine on a real database: submit, claim, advance, sweep, operate, verify.
+//!
+//! Every test has a database of its own and ends with `verify` finding nothing.
+
+mod advance;
+mod batching;
+mod harness;
+mod operate;
+mod plans;
+mod random;
+mod submit;
+mod sweep;
