@@ -77,18 +77,16 @@ pub(crate) struct IntakeOptions {
 /// Starts the writer; it ends when the last handle is gone.
 pub(crate) fn start(
     store: Store,
-    hub: WakeHub,
     options: IntakeOptions,
     health: Arc<LoopHealth>,
 ) -> IntakeHandle {
     let (queue, waiting) = mpsc::channel(options.queue_max);
-    tokio::spawn(write(store, hub, options, waiting, health));
+    tokio::spawn(write(store, options, waiting, health));
     IntakeHandle { queue }
 }
 
 async fn write(
     store: Store,
-    hub: WakeHub,
     options: IntakeOptions,
     mut waiting: mpsc::Receiver<Waiting>,
     health: Arc<LoopHealth>,
@@ -104,7 +102,7 @@ async fn write(
         match store_batch(&store, tasks.clone(), options.give_up_after).await {
             Ok(submitted) => {
                 health.turned();
-                announce(&hub, &tasks, &submitted);
+                announce(store.hub(), &tasks, &submitted);
                 for (answer, submitted) in answers.into_iter().zip(submitted) {
                     // The client may be gone; its task is stored all the same.
                     let _ = answer.send(Ok(submitted));
@@ -121,7 +119,7 @@ async fn write(
             Err(error) => {
                 health.failed(&error);
                 for (task, answer) in tasks.into_iter().zip(answers) {
-                    write_one(&store, &hub, options, task, answer).await;
+                    write_one(&store, options, task, answer).await;
                 }
             }
         }
@@ -130,7 +128,6 @@ async fn write(
 
 async fn write_one(
     store: &Store,
-    hub: &WakeHub,
     options: IntakeOptions,
     task: NewTask,
     answer: oneshot::Sender<Answer>,
@@ -138,7 +135,7 @@ async fn write_one(
     let tasks = vec![task];
     let stored = store_batch(store, tasks.clone(), options.give_up_after).await;
     if let Ok(submitted) = &stored {
-        announce(hub, &tasks, submitted);
+        announce(store.hub(), &tasks, submitted);
     }
     let one = stored.map_err(Arc::new).map(|mut submitted| submitted.pop());
     let _ = match one {
@@ -160,7 +157,7 @@ async fn store_batch(
         let writing = submit(store, tasks.clone());
         let written = match tokio::time::timeout(give_up_after, writing).await {
             Ok(written) => written,
-            Err(_) => Err(StoreError::ConnectTimeout { after: give_up_after }),
+            Err(_) => Err(StoreError::Timeout { after: give_up_after }),
         };
         tries += 1;
         match written {

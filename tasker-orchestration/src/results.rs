@@ -8,27 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announce::announce;
-use tasker_shared::messaging::{Channel, WakeHub};
+use tasker_shared::messaging::Channel;
 use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
-use tasker_shared::supervise::{jittered, LoopHealth, Pause};
+use tasker_shared::supervise::{jittered, within, LoopHealth, Pause};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn run(
     store: Store,
-    hub: WakeHub,
     health: Arc<LoopHealth>,
     shutdown: CancellationToken,
 ) {
+    let hub = store.hub();
     let wake = hub.signal(&Channel::Results);
     let poll = Duration::from_millis(store.engine().poll_interval_ms);
     let mut connection: Option<ResultConnection> = None;
     let mut pause = Pause::default();
     while !shutdown.is_cancelled() {
-        let failed = match turn(&store, &mut connection).await {
+        let failed = match within(store.patience(), turn(&store, &mut connection)).await {
             Ok(taken) => {
                 health.turned();
                 pause.reset();
-                announce(&hub, &taken.advanced);
+                announce(hub, &taken.advanced);
                 if taken.messages > 0 {
                     continue;
                 }
@@ -43,7 +43,7 @@ pub(crate) async fn run(
         if let Some(error) = failed.filter(|error| !error.is_transient()) {
             // Something in the queue cannot be applied: find it, or the whole
             // queue stands still behind it.
-            if let Err(error) = isolate(&store, &hub, &error).await {
+            if let Err(error) = isolate(&store, &error).await {
                 health.failed(&error);
             }
             continue;
@@ -70,13 +70,13 @@ async fn turn(
 }
 
 /// Applies messages one by one; the first that fails by itself is set aside.
-async fn isolate(store: &Store, hub: &WakeHub, cause: &StoreError) -> Result<(), StoreError> {
+async fn isolate(store: &Store, cause: &StoreError) -> Result<(), StoreError> {
     tracing::error!(error = %cause, "a batch of reports cannot be applied; looking for the one to blame");
     loop {
         let mut connection = ResultConnection::open(store).await?;
         match connection.process_one().await {
             Ok(taken) if taken.messages == 0 => return Ok(()),
-            Ok(taken) => announce(hub, &taken.advanced),
+            Ok(taken) => announce(store.hub(), &taken.advanced),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 let mut connection = ResultConnection::open(store).await?;

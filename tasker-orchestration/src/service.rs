@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tasker_shared::config::{Config, Mode};
 use tasker_shared::domain::{parse_template_within, Namespace, TemplateLimits};
-use tasker_shared::messaging::WakeHub;
 use tasker_shared::store::{health, templates, OpenError, Store, StoreError};
 use tasker_shared::supervise::{jittered, LoopHealth};
 use tasker_shared::telemetry;
@@ -58,7 +57,6 @@ impl Orchestrator {
             load_templates(&store, &config.templates.directory, &config.environment).await?;
         }
         let metrics = telemetry::install_recorder();
-        let hub = WakeHub::start(&store, &shutdown);
         let mut loops = Vec::new();
         let mut watch = |name: String| {
             let health = LoopHealth::new(name);
@@ -67,7 +65,6 @@ impl Orchestrator {
         };
         let intake = intake::start(
             store.clone(),
-            hub.clone(),
             IntakeOptions {
                 queue_max: section.intake_queue_max,
                 batch_max: section.intake_batch_max,
@@ -84,10 +81,10 @@ impl Orchestrator {
         };
         for number in 0..consumers {
             let health = watch(format!("results {number}"));
-            running.push(tokio::spawn(results::run(store.clone(), hub.clone(), health, shutdown.clone())));
+            running.push(tokio::spawn(results::run(store.clone(), health, shutdown.clone())));
         }
         let health = watch("sweep".to_owned());
-        running.push(tokio::spawn(sweep::run(store.clone(), hub.clone(), health, shutdown.clone())));
+        running.push(tokio::spawn(sweep::run(store.clone(), health, shutdown.clone())));
         let interval = Duration::from_millis(section.queue_metrics_interval_ms);
         running.push(tokio::spawn(measure(store.clone(), interval, watch("measure".to_owned()), shutdown.clone())));
 

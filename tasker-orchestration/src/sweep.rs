@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tasker_shared::announce::announce;
-use tasker_shared::messaging::{Channel, WakeHub};
+use tasker_shared::messaging::Channel;
 use tasker_shared::store::{AdvanceConnection, Store, StoreError};
-use tasker_shared::supervise::{jittered, LoopHealth, Pause};
+use tasker_shared::supervise::{jittered, within, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -22,18 +22,19 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
     store: Store,
-    hub: WakeHub,
     health: Arc<LoopHealth>,
     shutdown: CancellationToken,
 ) {
-    let delays = hub.signal(&Channel::Delays);
+    let delays = store.hub().signal(&Channel::Delays);
     let interval = Duration::from_millis(store.engine().sweep_interval_ms);
     let mut connection: Option<AdvanceConnection> = None;
     let mut pause = Pause::default();
     let mut repaired = Instant::now();
+    // A round is several statements for each namespace.
+    let patience = store.patience() * 6;
     while !shutdown.is_cancelled() {
         let repair = repaired.elapsed() >= REPAIR_INTERVAL;
-        let wait = match round(&store, &hub, &mut connection, repair).await {
+        let wait = match within(patience, round(&store, &mut connection, repair)).await {
             Ok(next_due) => {
                 health.turned();
                 pause.reset();
@@ -59,7 +60,6 @@ pub(crate) async fn run(
 /// One round; the time until the next step is due, if any waits.
 async fn round(
     store: &Store,
-    hub: &WakeHub,
     connection: &mut Option<AdvanceConnection>,
     repair: bool,
 ) -> Result<Option<Duration>, StoreError> {
@@ -69,6 +69,7 @@ async fn round(
     let Some(connection) = connection else {
         return Ok(None);
     };
+    let hub = store.hub();
     for namespace in store.namespaces().await? {
         let swept = connection.sweep(&namespace).await?;
         if swept.due > 0 {

@@ -34,7 +34,7 @@ pub use loaded::{load, ConfigEntry, Loaded};
 pub use origin::Origin;
 pub use secret::Secret;
 pub use sections::{
-    Audit, Config, Database, Engine, IdentityStrategy, IndexProfile, LogFormat, LostAttemptBackoff,
-    Mode, Orchestration, Telemetry, Templates, Worker,
+    Audit, Config, Database, Engine, IdentityStrategy, IndexProfile, LogFormat, Mode,
+    Orchestration, Telemetry, Templates, Worker,
 };
 pub use sources::{ConfigSources, DEFAULT_ENVIRONMENT};

@@ -32,14 +32,15 @@ pub mod verify;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::{Config, Database, Engine};
-use crate::messaging::{Channel, WAKE_CHANNEL};
+use crate::messaging::{Channel, WakeHub, WAKE_CHANNEL};
 
 pub use advance::{Advanced, AdvanceConnection};
 pub use attempt::{Attempt, Report};
@@ -62,8 +63,12 @@ struct Inner {
     pool: PgPool,
     connect: PgConnectOptions,
     engine: Engine,
+    patience: Duration,
     definitions: RwLock<HashMap<i64, Arc<Definition>>>,
     lookups: templates::LookupCache,
+    hub: OnceLock<WakeHub>,
+    /// Ends the hub's loops with the last clone of the store.
+    hub_ended: DropGuard,
 }
 
 impl Store {
@@ -85,8 +90,12 @@ impl Store {
                 pool,
                 connect,
                 engine: config.engine.clone(),
+                patience: Duration::from_millis(config.database.statement_timeout_ms)
+                    + PATIENCE_MARGIN,
                 definitions: RwLock::default(),
                 lookups: templates::LookupCache::default(),
+                hub: OnceLock::new(),
+                hub_ended: CancellationToken::new().drop_guard(),
             }),
         })
     }
@@ -104,9 +113,25 @@ impl Store {
         self.inner.connect.clone()
     }
 
-    /// Wakes other processes after a commit, for callers without a wake hub.
-    /// Only a hint: an error is logged and forgotten.
+    /// The process's wakes: the first call starts sending and listening. Shared
+    /// by all roles of a process, so that they wake each other without the
+    /// database.
+    pub fn hub(&self) -> &WakeHub {
+        self.inner.hub.get_or_init(|| {
+            let interval = Duration::from_millis(self.engine().wake_interval_ms);
+            WakeHub::start(&self.inner.connect, interval, self.inner.hub_ended.token())
+        })
+    }
+
+    /// Wakes after a commit, also from a process that has no hub (a command-line
+    /// tool). Only a hint: an error is logged and forgotten.
     pub(crate) async fn tell(&self, channels: &[Channel]) {
+        if let Some(hub) = self.inner.hub.get() {
+            for channel in channels {
+                hub.wake(channel);
+            }
+            return;
+        }
         let names: Vec<String> = channels.iter().map(Channel::name).collect();
         let told = sqlx::query("SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload")
             .bind(WAKE_CHANNEL)
@@ -118,6 +143,13 @@ impl Store {
         }
     }
 
+    /// How long a loop waits for one turn's statements before it gives the
+    /// connection up. A little more than the server's own limit: it only strikes
+    /// where nothing comes back at all, as behind a silent partition.
+    pub fn patience(&self) -> Duration {
+        self.inner.patience
+    }
+
     /// A connection of one's own, for a loop that would otherwise hold a pooled
     /// one for ever, with `settings` as its session's.
     async fn dedicated(&self, settings: &[(&str, &str)]) -> Result<PgConnection, StoreError> {
@@ -125,10 +157,12 @@ impl Store {
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connection) => Ok(connection?),
-            Err(_) => Err(StoreError::ConnectTimeout { after: CONNECT_TIMEOUT }),
+            Err(_) => Err(StoreError::Timeout { after: CONNECT_TIMEOUT }),
         }
     }
 }
+
+const PATIENCE_MARGIN: Duration = Duration::from_secs(2);
 
 /// A server that does not answer by then is as good as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! What every background loop needs: a sign of life, and pauses between tries.
 
 use std::fmt::Display;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{signal, SignalKind};
 use tokio_util::sync::CancellationToken;
 
+use crate::store::StoreError;
 use crate::wire::LoopStatus;
 
 /// Sign of life of one loop, shown by the health routes.
@@ -75,6 +77,20 @@ impl Pause {
     /// Back to the shortest pause.
     pub fn reset(&mut self) {
         self.ceiling = FIRST;
+    }
+}
+
+/// Runs one turn of a loop with a deadline.
+///
+/// # Errors
+/// What the turn says, or `Timeout`; the turn's connection is then of no more use.
+pub async fn within<T>(
+    limit: Duration,
+    turn: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, turn).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Timeout { after: limit }),
     }
 }
 

@@ -4,6 +4,7 @@
 //! after a jittered pause otherwise. Room is taken before the claim: a worker
 //! never holds a step it cannot start.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tasker_shared::domain::{Namespace, Outcome};
 use tasker_shared::messaging::Channel;
-use tasker_shared::store::{ClaimConnection, ClaimInputs, Claimed, Definition, StoreError};
-use tasker_shared::supervise::{jittered, LoopHealth, Pause};
+use tasker_shared::store::{
+    Attempt, ClaimConnection, ClaimInputs, Claimed, Definition, StoreError,
+};
+use tasker_shared::supervise::{jittered, within, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +26,7 @@ use crate::service::Shared;
 
 /// Claims steps of `namespace` until the worker drains.
 pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<LoopHealth>) {
-    let wake = shared.hub.signal(&Channel::Steps(namespace.clone()));
+    let wake = shared.store.hub().signal(&Channel::Steps(namespace.clone()));
     let poll = Duration::from_millis(shared.store.engine().poll_interval_ms);
     let mut connection: Option<ClaimConnection> = None;
     let mut pause = Pause::default();
@@ -32,7 +35,8 @@ pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<L
             permits = room(&shared) => permits,
             () = shared.drain.cancelled() => return,
         };
-        match turn(&shared, &namespace, &mut connection, permits).await {
+        let turn = turn(&shared, &namespace, &mut connection, permits);
+        match within(shared.store.patience(), turn).await {
             Ok(claimed) => {
                 health.turned();
                 pause.reset();
@@ -88,14 +92,21 @@ async fn turn(
     }
     metrics::counter!(telemetry::CLAIMS_TOTAL, "namespace" => namespace.to_string())
         .increment(claimed.len() as u64);
-    let inputs = open.inputs(&claimed).await?;
     let count = claimed.len();
+    let gathered = gather(shared, open, &claimed).await;
+    let (inputs, definitions) = match gathered {
+        Ok(gathered) => gathered,
+        Err(error) => {
+            give_back(shared, namespace, claimed, permits);
+            return Err(error);
+        }
+    };
     let mut batch = Batch::new(inputs);
     let mut events = Vec::with_capacity(count);
     let mut homeless = Vec::new();
     for (step, permit) in claimed.into_iter().zip(permits) {
-        let definition = shared.store.definition(step.attempt.definition_id).await?;
-        let event = batch.event(shared, &definition, step, namespace, permit);
+        let definition = &definitions[&step.attempt.definition_id];
+        let event = batch.event(shared, definition, step, namespace, permit);
         if shared.dispatch.has_handler(&event.handler_class) {
             events.push(event);
         } else {
@@ -110,6 +121,63 @@ async fn turn(
         shared.dispatch.dispatch(events, &shared.sink);
     }
     Ok(count)
+}
+
+type Definitions = HashMap<i64, Arc<Definition>>;
+
+/// All that the claimed steps need besides their own rows.
+async fn gather(
+    shared: &Shared,
+    connection: &mut ClaimConnection,
+    claimed: &[Claimed],
+) -> Result<(ClaimInputs, Definitions), StoreError> {
+    let inputs = connection.inputs(claimed).await?;
+    let mut definitions = Definitions::new();
+    for step in claimed {
+        let id = step.attempt.definition_id;
+        if let Entry::Vacant(vacant) = definitions.entry(id) {
+            vacant.insert(shared.store.definition(id).await?);
+        }
+    }
+    Ok((inputs, definitions))
+}
+
+/// Gives claimed steps back uncounted: what they need could not be read.
+fn give_back(
+    shared: &Shared,
+    namespace: &Namespace,
+    claimed: Vec<Claimed>,
+    permits: Vec<OwnedSemaphorePermit>,
+) {
+    let started = Instant::now();
+    let mut completions = Vec::with_capacity(claimed.len());
+    for (step, permit) in claimed.into_iter().zip(permits) {
+        let execution = execution_of(&step.attempt);
+        shared.in_hand.add(
+            execution,
+            Running {
+                attempt: step.attempt,
+                namespace: namespace.clone(),
+                cancelled: CancellationToken::new(),
+                progress: ProgressSlot::default(),
+                started,
+                deadline: started + shared.options.default_timeout,
+                answered: false,
+                _permit: permit,
+            },
+        );
+        completions.push(Completion { execution, outcome: Outcome::HandedBack });
+    }
+    shared.sink.complete(completions);
+}
+
+fn execution_of(attempt: &Attempt) -> ExecutionId {
+    ExecutionId {
+        step_id: attempt.step_id,
+        attempt: attempt.attempt,
+        message_id: attempt.message_id,
+        lease_token: attempt.lease_token,
+    }
 }
 
 /// What the steps of one claim share.
@@ -173,12 +241,7 @@ impl Batch {
             .filter_map(|(id, results)| name_of(id).map(|name| (name, results)))
             .collect();
         let event = StepEvent {
-            execution: ExecutionId {
-                step_id: attempt.step_id,
-                attempt: attempt.attempt,
-                message_id: attempt.message_id,
-                lease_token: attempt.lease_token,
-            },
+            execution: execution_of(&attempt),
             task,
             step_name: template.map(|t| t.name.to_string()).unwrap_or_default(),
             handler_class: template.map(|t| t.handler_class.clone()).unwrap_or_default(),

@@ -18,7 +18,7 @@ use crate::service::Shared;
 const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(shared: Arc<Shared>, health: Arc<LoopHealth>) {
-    let cancelled = shared.hub.signal(&Channel::Cancelled);
+    let cancelled = shared.store.hub().signal(&Channel::Cancelled);
     let period = Duration::from_millis(shared.store.engine().lease_ms) / 3;
     let mut renewed = Instant::now();
     loop {

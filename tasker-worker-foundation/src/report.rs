@@ -12,7 +12,7 @@ use tasker_shared::config::Mode;
 use tasker_shared::domain::{check_json, JsonLimits, Outcome, StepError};
 use tasker_shared::messaging::Channel;
 use tasker_shared::store::{AdvanceConnection, Report, ReportConnection, StoreError};
-use tasker_shared::supervise::{LoopHealth, Pause};
+use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -39,11 +39,11 @@ impl Way {
         match self {
             Self::Queued(connection) => {
                 connection.send(reports).await?;
-                shared.hub.wake(&Channel::Results);
+                shared.store.hub().wake(&Channel::Results);
             }
             Self::Direct(connection) => {
                 let advanced = connection.advance(reports.to_vec()).await?;
-                announce(&shared.hub, &advanced);
+                announce(shared.store.hub(), &advanced);
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ async fn store(
 ) -> bool {
     let mut pause = Pause::default();
     loop {
-        match attempt(shared, way, reports).await {
+        match within(shared.store.patience(), attempt(shared, way, reports)).await {
             Ok(()) => {
                 health.turned();
                 shared.in_hand.release(executions);

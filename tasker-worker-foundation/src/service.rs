@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tasker_shared::config::Config;
 use tasker_shared::domain::{Namespace, Outcome};
-use tasker_shared::messaging::{Channel, Signal, WakeHub};
+use tasker_shared::messaging::{Channel, Signal};
 use tasker_shared::store::{OpenError, Store, StoreError, WorkerRecord};
-use tasker_shared::supervise::{jittered, LoopHealth};
+use tasker_shared::supervise::{jittered, within, LoopHealth};
 use tasker_shared::wire::LoopStatus;
 use tokio::sync::{mpsc, Semaphore};
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ use crate::{fetch, keep, report, web};
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) worker_id: String,
-    /// Empty: every namespace there is.
+    /// Empty: every namespace with a step for one of the worker's handlers.
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) concurrency: usize,
     pub(crate) claim_batch_max: usize,
@@ -35,7 +35,6 @@ pub(crate) struct Options {
 /// What all loops of a worker share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    pub(crate) hub: WakeHub,
     pub(crate) options: Options,
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) sink: CompletionSink,
@@ -116,7 +115,6 @@ impl Worker {
         let stopped = CancellationToken::new();
         let (sender, completions) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            hub: WakeHub::start(&store, &stopped),
             store,
             options: Options {
                 worker_id: section.identity(),
@@ -205,19 +203,20 @@ impl WorkerHandle {
     }
 }
 
-/// Namespaces the worker serves now.
+/// Namespaces the worker serves now. Of its own accord it goes only where it has
+/// a handler for something: elsewhere it would park steps that others can run.
 async fn served(shared: &Shared) -> Result<Vec<Namespace>, StoreError> {
     if !shared.options.namespaces.is_empty() {
         return Ok(shared.options.namespaces.clone());
     }
-    shared.store.namespaces().await
+    shared.store.namespaces_with(&shared.dispatch.handler_classes()).await
 }
 
 /// Starts a fetcher for each namespace as it appears, and keeps the worker's row
 /// fresh; returns the fetchers when the worker drains.
 async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()>> {
     let health = shared.watch("follow");
-    let templates = shared.hub.signal(&Channel::Templates);
+    let templates = shared.store.hub().signal(&Channel::Templates);
     let mut fetchers: HashMap<Namespace, JoinHandle<()>> = HashMap::new();
     let mut namespaces = first;
     loop {
@@ -243,7 +242,7 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
             shared.store.refresh_worker(&shared.options.worker_id).await?;
             served(&shared).await
         };
-        match turn.await {
+        match within(shared.store.patience(), turn).await {
             Ok(found) => {
                 namespaces = found;
                 health.turned();

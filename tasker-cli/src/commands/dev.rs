@@ -126,7 +126,7 @@ fn configuration(
     };
     let untouched = config.telemetry.log_level == Telemetry::default().log_level;
     if untouched && !origins.iter().any(asked) {
-        config.telemetry.log_level = "warn".to_owned();
+        "warn".clone_into(&mut config.telemetry.log_level);
     }
     Ok(config)
 }
@@ -180,14 +180,17 @@ fn banner(
 ) -> Result<(), Failure> {
     let style = session.out.style;
     let api = format!("http://{}", orchestrator.address());
+    let templates = config.templates.directory.join("tasks");
+    let there = if templates.is_dir() {
+        ""
+    } else {
+        " (not there)"
+    };
     let mut lines = vec![
         ("api", api.clone()),
         ("documentation", format!("{api}/docs")),
         ("worker", format!("http://{}", worker.address())),
-        (
-            "templates",
-            format!("{}/tasks", config.templates.directory.display()),
-        ),
+        ("templates", format!("{}{there}", templates.display())),
     ];
     lines.push(match cluster {
         Some(cluster) => ("database", format!("psql '{}'", cluster.url(DATABASE))),

@@ -1,157 +1,21 @@
 //! `tasker task`: submit, look at and operate tasks.
 
+mod args;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
 use tasker_client::Include;
-use tasker_shared::domain::State;
 use tasker_shared::wire::{TaskFilter, TaskRequest, TaskSubmitted, TaskView};
 
-use super::input::{self, Format, Operator};
+use super::input::{self, Format};
 use super::watch::{exit_of, follow, note_end, Watch};
 use crate::failure::{Exit, Failure};
 use crate::render::{draw_task, fields, state_ink, state_word, table, Ink};
 use crate::session::Session;
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum TaskCommand {
-    /// Submit a task
-    Submit(SubmitArgs),
-    /// List tasks, newest first
-    List(ListArgs),
-    /// Show a task and its graph
-    Show(ShowArgs),
-    /// Draw a task until it has ended
-    Watch(WatchArgs),
-    /// Cancel a task; running handlers are told
-    Cancel(OperateArgs),
-    /// Retry the failed steps of a task
-    Retry(OperateArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SubmitArgs {
-    /// Name of the template
-    name: String,
-    /// Namespace of the template [default: default]
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Version of the template, d.d.d [default: the highest]
-    #[arg(long)]
-    version: Option<String>,
-    /// Input of the task: JSON, @FILE, or - for stdin
-    #[arg(long, default_value = "{}", value_name = "JSON")]
-    context: String,
-    /// Two requests with the same key make one task
-    #[arg(long, value_name = "KEY")]
-    idempotency_key: Option<String>,
-    /// Tag of the task; may be repeated
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
-    /// -100 to 100; higher is claimed first
-    #[arg(long, allow_negative_numbers = true)]
-    priority: Option<i32>,
-    /// Who asks
-    #[arg(long)]
-    initiator: Option<String>,
-    /// Which system asks
-    #[arg(long)]
-    source_system: Option<String>,
-    /// Why
-    #[arg(long)]
-    reason: Option<String>,
-    /// Carried to every handler and log line
-    #[arg(long, value_name = "ID")]
-    correlation_id: Option<String>,
-    /// Watch the task until it has ended; exit code 1 unless it completes
-    #[arg(long)]
-    wait: bool,
-    /// With --wait: give up after so many seconds
-    #[arg(long, value_name = "SECONDS", requires = "wait")]
-    timeout: Option<u64>,
-    #[command(flatten)]
-    format: Format,
-}
-
-const STATE_HELP: &str = "pending, in_progress, complete, error, cancelled or resolved_manually";
-
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    #[arg(long)]
-    namespace: Option<String>,
-    #[arg(long)]
-    name: Option<String>,
-    #[arg(long)]
-    version: Option<String>,
-    /// One of the six states
-    #[arg(long, value_parser = state, help = STATE_HELP)]
-    state: Option<State>,
-    #[arg(long)]
-    tag: Option<String>,
-    #[arg(long)]
-    initiator: Option<String>,
-    /// Requested at or after this time, such as 2030-01-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
-    /// Requested before this time
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
-    /// Tasks per page, 1 to 200
-    #[arg(long, value_name = "N")]
-    limit: Option<u32>,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShowArgs {
-    /// Id of the task
-    task: i64,
-    /// With every step and its results
-    #[arg(long)]
-    steps: bool,
-    /// With the audit trail of the task and its steps
-    #[arg(long)]
-    transitions: bool,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WatchArgs {
-    /// Id of the task
-    task: i64,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
-    /// How often to ask the service, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(20..=60_000))]
-    interval: u64,
-    /// One JSON document per change
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OperateArgs {
-    /// Id of the task
-    task: i64,
-    #[command(flatten)]
-    operator: Operator,
-    #[command(flatten)]
-    format: Format,
-}
-
-fn state(text: &str) -> Result<State, String> {
-    State::parse(text).ok_or_else(|| {
-        let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-        format!("one of {}", names.join(", "))
-    })
-}
+pub(crate) use args::TaskCommand;
+use args::{ListArgs, ShowArgs, SubmitArgs, WatchArgs};
 
 /// A time as the tables show it, UTC.
 pub(crate) fn time<T: std::fmt::Display>(time: T) -> String {

@@ -1,198 +1,34 @@
 //! `tasker template`: check files without a service, register them, look at what
 //! is registered, and draw graphs of either.
 
-use std::cmp::Reverse;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod args;
+mod files;
 
-use clap::{Args, Subcommand, ValueEnum};
+use std::cmp::Reverse;
+use std::path::Path;
+
 use tasker_client::Client;
-use tasker_shared::domain::{
-    parse_template_within, Parsed, Problem, Template, TemplateError, TemplateLimits,
-};
-use tasker_shared::template_files;
+use tasker_shared::domain::Template;
 use tasker_shared::wire::graph_text::{self, TextNode};
-use tasker_shared::wire::{TemplateDetail, TemplateProblem, TemplateSummary, TemplateValidation};
+use tasker_shared::wire::{TemplateDetail, TemplateSummary};
 
 use super::input::Format;
 use crate::failure::{Exit, Failure};
 use crate::render::{draw_dag, fields, table, Dag, Frame, Ink};
 use crate::session::Session;
 
-/// As large as the files that orchestration reads at its start.
-const FILE_MAX_BYTES: usize = 4 * 1024 * 1024;
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TemplateCommand {
-    /// Check template files, or all below a directory; needs no service
-    Validate(ValidateArgs),
-    /// Register template files with the service
-    Register(RegisterArgs),
-    /// List registered templates
-    List(Format),
-    /// Show a registered template
-    Show(NamedArgs),
-    /// Draw the graph of a file or of a registered template
-    Graph(GraphArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ValidateArgs {
-    /// Files, or directories to search for *.yaml and *.yml
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RegisterArgs {
-    /// Template files
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    #[command(flatten)]
-    format: Format,
-}
-
-/// A registered template.
-#[derive(Debug, Args)]
-pub(crate) struct NamedArgs {
-    /// Name of the template
-    name: String,
-    /// Its namespace, where the name alone is not enough
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Its version, d.d.d [default: the highest]
-    #[arg(long)]
-    version: Option<String>,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GraphArgs {
-    /// A template file, or the name of a registered template
-    template: String,
-    /// Its namespace, where the name alone is not enough
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Its version, d.d.d [default: the highest]
-    #[arg(long)]
-    version: Option<String>,
-    /// What to print
-    #[arg(long, value_enum, default_value = "text")]
-    format: GraphFormat,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum GraphFormat {
-    Text,
-    Mermaid,
-    Dot,
-}
+pub(crate) use args::TemplateCommand;
+use args::{GraphArgs, GraphFormat, NamedArgs, RegisterArgs};
+use files::{parse, read};
 
 pub(crate) async fn run(session: &Session, command: TemplateCommand) -> Result<Exit, Failure> {
     match command {
-        TemplateCommand::Validate(args) => validate(session, &args),
+        TemplateCommand::Validate(args) => files::validate(session, &args),
         TemplateCommand::Register(args) => register(session, &args).await,
         TemplateCommand::List(format) => list(session, format).await,
         TemplateCommand::Show(args) => show(session, &args).await,
         TemplateCommand::Graph(args) => graph(session, &args).await,
     }
-}
-
-fn validate(session: &Session, args: &ValidateArgs) -> Result<Exit, Failure> {
-    let environment = session.sources(&[]).environment;
-    let mut files = vec![];
-    for path in &args.paths {
-        files.extend(collect(path)?);
-    }
-    if files.is_empty() {
-        return Err(
-            Failure::usage("no template file was found").remedy("templates end in .yaml or .yml")
-        );
-    }
-    let mut report = TemplateValidation {
-        valid: true,
-        errors: vec![],
-        warnings: vec![],
-    };
-    for file in &files {
-        let source = file.display().to_string();
-        let (line, errors, warnings) = match parse(file, &environment)? {
-            Ok(parsed) => (accepted(&source, &parsed.template), vec![], parsed.warnings),
-            Err(error) => (format!("{source}: refused"), error.problems, vec![]),
-        };
-        if !args.format.json {
-            session.out.line(&line)?;
-            for (kind, problems) in [("error", &errors), ("warning", &warnings)] {
-                problems
-                    .iter()
-                    .try_for_each(|p| session.out.line(&format!("  {kind}: {p}")))?;
-            }
-        }
-        report.errors.extend(errors.into_iter().map(on_the_wire));
-        report
-            .warnings
-            .extend(warnings.into_iter().map(on_the_wire));
-    }
-    report.valid = report.errors.is_empty();
-    if args.format.json {
-        session.out.json(&report)?;
-    }
-    Ok(if report.valid {
-        Exit::Ok
-    } else {
-        Exit::CheckFailed
-    })
-}
-
-fn accepted(source: &str, template: &Template) -> String {
-    let steps = template.steps.len();
-    let noun = if steps == 1 { "step" } else { "steps" };
-    format!(
-        "{source}: ok, {}/{} {} with {steps} {noun}",
-        template.namespace, template.name, template.version
-    )
-}
-
-fn on_the_wire(problem: Problem) -> TemplateProblem {
-    TemplateProblem {
-        source: problem.source,
-        line: problem.line,
-        step: problem.step,
-        code: problem.code.to_owned(),
-        message: problem.message,
-    }
-}
-
-/// Files as they are named; of a directory, every template below it.
-fn collect(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let failed = |error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
-    let files = if fs::metadata(path).map_err(failed)?.is_dir() {
-        template_files::find(path)
-    } else {
-        vec![path.to_owned()]
-    };
-    Ok(files)
-}
-
-fn parse(file: &Path, environment: &str) -> Result<Result<Parsed, TemplateError>, Failure> {
-    let limits = TemplateLimits {
-        max_bytes: FILE_MAX_BYTES,
-        ..TemplateLimits::default()
-    };
-    Ok(parse_template_within(
-        &read(file)?,
-        &file.display().to_string(),
-        environment,
-        &limits,
-    ))
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
-    fs::read_to_string(file)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))
 }
 
 async fn register(session: &Session, args: &RegisterArgs) -> Result<Exit, Failure> {

@@ -79,10 +79,6 @@ pub(super) const KEYS: &[Key] = &[
         "engine.identity_strategy",
         Kind::Choice(&["default", "hash"]),
     ),
-    key(
-        "engine.lost_attempt_backoff",
-        Kind::Choice(&["none", "policy"]),
-    ),
     integer("engine.retry_after_max_seconds", 1, 2_592_000),
     integer("engine.context_max_bytes", 1_024, 16 * MIB),
     integer("engine.result_max_bytes", 1_024, 64 * MIB),

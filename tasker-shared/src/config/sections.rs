@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::secret::Secret;
+use super::sources::DEFAULT_ENVIRONMENT;
 use crate::domain::Namespace;
 
 /// The whole effective configuration. Serializing it masks secrets.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     pub database: Database,
     pub engine: Engine,
@@ -24,6 +25,20 @@ pub struct Config {
     /// the caller of `load`, not a key.
     #[serde(skip)]
     pub environment: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database: Database::default(),
+            engine: Engine::default(),
+            templates: Templates::default(),
+            telemetry: Telemetry::default(),
+            orchestration: Orchestration::default(),
+            worker: Worker::default(),
+            environment: DEFAULT_ENVIRONMENT.to_owned(),
+        }
+    }
 }
 
 /// How the database is reached.
@@ -82,12 +97,12 @@ pub struct Engine {
     pub batch_max_steps: usize,
     pub batch_max_bytes: usize,
     pub identity_strategy: IdentityStrategy,
-    pub lost_attempt_backoff: LostAttemptBackoff,
     /// The longest delay a handler may ask for.
     pub retry_after_max_seconds: u64,
     pub context_max_bytes: usize,
     pub result_max_bytes: usize,
-    /// Parents' results up to this size travel with the batch of claimed steps.
+    /// Larger results do not ride in a results message: the worker writes them to
+    /// the step's row first.
     pub results_inline_max_bytes: usize,
     pub error_max_bytes: usize,
     pub json_max_depth: usize,
@@ -105,7 +120,6 @@ impl Default for Engine {
             batch_max_steps: 500,
             batch_max_bytes: 1_048_576,
             identity_strategy: IdentityStrategy::Default,
-            lost_attempt_backoff: LostAttemptBackoff::None,
             retry_after_max_seconds: 86_400,
             context_max_bytes: 262_144,
             result_max_bytes: 5_242_880,
@@ -144,16 +158,6 @@ pub enum IdentityStrategy {
     Default,
     /// The same template and context are the same task.
     Hash,
-}
-
-/// How long a step waits after the worker that held it vanished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LostAttemptBackoff {
-    /// Not at all: losing a worker is not the fault of the step.
-    None,
-    /// As after a failed attempt.
-    Policy,
 }
 
 /// Where templates are found.
@@ -260,7 +264,7 @@ impl Default for Orchestration {
 pub struct Worker {
     pub bind: SocketAddr,
     pub allow_public: bool,
-    /// Empty: every namespace of the templates known.
+    /// Empty: every namespace with a step for one of the worker's handlers.
     pub namespaces: Vec<Namespace>,
     pub concurrency: usize,
     pub claim_batch_max: usize,

@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Signal, WAKE_CHANNEL};
-use crate::store::Store;
 
 /// The wakes of one process. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct WakeHub {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     /// Wakes waiting to be sent.
     pending: Mutex<BTreeSet<String>>,
@@ -33,17 +33,20 @@ const RECONNECT_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 
 impl WakeHub {
-    /// Starts sending and listening until `shutdown`, through any loss of
-    /// connection.
-    pub fn start(store: &Store, shutdown: &CancellationToken) -> Self {
+    /// Starts sending and listening until `ended`, through any loss of connection.
+    pub(crate) fn start(
+        connect: &PgConnectOptions,
+        interval: Duration,
+        ended: &CancellationToken,
+    ) -> Self {
         let shared = Arc::new(Shared {
             pending: Mutex::default(),
             arrived: Notify::new(),
             signals: Mutex::default(),
             sender_pid: AtomicU32::new(0),
         });
-        tokio::spawn(send(store.clone(), shared.clone(), shutdown.clone()));
-        tokio::spawn(listen(store.clone(), shared.clone(), shutdown.clone()));
+        tokio::spawn(send(connect.clone(), interval, shared.clone(), ended.clone()));
+        tokio::spawn(listen(connect.clone(), shared.clone(), ended.clone()));
         Self { shared }
     }
 
@@ -83,20 +86,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn send(store: Store, shared: Arc<Shared>, shutdown: CancellationToken) {
-    let interval = Duration::from_millis(store.engine().wake_interval_ms);
+async fn send(
+    connect: PgConnectOptions,
+    interval: Duration,
+    shared: Arc<Shared>,
+    ended: CancellationToken,
+) {
     let mut connection: Option<PgConnection> = None;
     let mut last = Instant::now();
     loop {
         tokio::select! {
             () = shared.arrived.notified() => {}
-            () = shutdown.cancelled() => return,
+            () = ended.cancelled() => return,
         }
         // The first wake after a pause goes at once, the next ones together.
         tokio::time::sleep(interval.saturating_sub(last.elapsed())).await;
         let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending)).into_iter().collect();
         // One that cannot be sent is dropped: the polls make up for it.
-        if let Err(error) = notify(&store, &shared, &mut connection, &names).await {
+        if let Err(error) = notify(&connect, &shared, &mut connection, &names).await {
             tracing::debug!(%error, "wake not sent");
             connection = None;
         }
@@ -105,14 +112,14 @@ async fn send(store: Store, shared: Arc<Shared>, shutdown: CancellationToken) {
 }
 
 async fn notify(
-    store: &Store,
+    connect: &PgConnectOptions,
     shared: &Shared,
     connection: &mut Option<PgConnection>,
     names: &[String],
 ) -> Result<(), sqlx::Error> {
     if connection.is_none() {
         // A wake says nothing that must survive: no flush for it.
-        let options = store.connect_options().options([("synchronous_commit", "off")]);
+        let options = connect.clone().options([("synchronous_commit", "off")]);
         let mut opened = PgConnection::connect_with(&options).await?;
         let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut opened).await?;
         shared.sender_pid.store(pid.unsigned_abs(), Ordering::Relaxed);
@@ -128,24 +135,28 @@ async fn notify(
     Ok(())
 }
 
-async fn listen(store: Store, shared: Arc<Shared>, shutdown: CancellationToken) {
+async fn listen(connect: PgConnectOptions, shared: Arc<Shared>, ended: CancellationToken) {
     let mut pause = RECONNECT_MIN;
     loop {
         let error = tokio::select! {
-            error = listen_until_lost(&store, &shared, &mut pause) => error,
-            () = shutdown.cancelled() => return,
+            error = listen_until_lost(&connect, &shared, &mut pause) => error,
+            () = ended.cancelled() => return,
         };
         tracing::debug!(%error, "not listening for wakes; polling goes on");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = shutdown.cancelled() => return,
+            () = ended.cancelled() => return,
         }
         pause = (pause * 2).min(RECONNECT_MAX);
     }
 }
 
-async fn listen_until_lost(store: &Store, shared: &Shared, pause: &mut Duration) -> sqlx::Error {
-    let mut listener = match open_listener(store).await {
+async fn listen_until_lost(
+    connect: &PgConnectOptions,
+    shared: &Shared,
+    pause: &mut Duration,
+) -> sqlx::Error {
+    let mut listener = match open_listener(connect).await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
@@ -163,9 +174,9 @@ async fn listen_until_lost(store: &Store, shared: &Shared, pause: &mut Duration)
     }
 }
 
-async fn open_listener(store: &Store) -> Result<PgListener, sqlx::Error> {
+async fn open_listener(connect: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
     // A pool of its own: the listener holds its connection for ever.
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(store.connect_options()).await?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(WAKE_CHANNEL).await?;
     Ok(listener)

@@ -29,7 +29,7 @@ pub enum StoreError {
     #[error("database.url cannot be read: expected postgres://user:password@host:port/database")]
     BadUrl,
     #[error("the database did not answer within {after:?}")]
-    ConnectTimeout { after: Duration },
+    Timeout { after: Duration },
     #[error("the process is shutting down")]
     ShuttingDown,
     #[error("database: {0}")]
@@ -54,19 +54,9 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NoDatabase | Self::BadUrl => ErrorClass::Reject,
-            Self::ConnectTimeout { .. } | Self::ShuttingDown => ErrorClass::RetryAfter,
             Self::MissingDefinition { .. } | Self::UnreadableDefinition { .. } => ErrorClass::Fatal,
-            Self::Queue(_) => ErrorClass::RetryAfter,
-            Self::Database(sqlx::Error::Database(_)) => self.sqlstate().as_deref().map_or(ErrorClass::Fatal, class_of),
-            Self::Database(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed
-                | sqlx::Error::Protocol(_),
-            ) => ErrorClass::RetryAfter,
-            Self::Database(_) => ErrorClass::Fatal,
+            Self::Timeout { .. } | Self::ShuttingDown | Self::Queue(_) => ErrorClass::RetryAfter,
+            Self::Database(error) => class_of_database(error),
         }
     }
 
@@ -84,6 +74,19 @@ impl StoreError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self.class(), ErrorClass::Retry | ErrorClass::RetryAfter)
+    }
+}
+
+fn class_of_database(error: &sqlx::Error) -> ErrorClass {
+    match error {
+        sqlx::Error::Database(told) => told.code().map_or(ErrorClass::Fatal, |code| class_of(&code)),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => ErrorClass::RetryAfter,
+        _ => ErrorClass::Fatal,
     }
 }
 

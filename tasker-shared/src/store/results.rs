@@ -129,6 +129,7 @@ pub struct ResultsTaken {
 /// Orchestration's connection for applying what is in the results queue.
 pub struct ResultConnection {
     advance: AdvanceConnection,
+    batch_max_steps: usize,
     take: String,
     delete: String,
 }
@@ -139,6 +140,7 @@ impl ResultConnection {
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             advance: AdvanceConnection::open(store).await?,
+            batch_max_steps: store.engine().batch_max_steps,
             take: format!(
                 "SELECT msg_id, message FROM pgmq.{RESULTS_TABLE}
                   WHERE vt <= clock_timestamp()
@@ -173,7 +175,7 @@ impl ResultConnection {
             .bind(limit)
             .fetch_all(&mut self.advance.connection)
             .await?;
-        let mut taken = ResultsTaken { messages: rows.len(), ..ResultsTaken::default() };
+        let mut taken = ResultsTaken::default();
         if rows.is_empty() {
             self.run("ROLLBACK").await?;
             return Ok(taken);
@@ -181,6 +183,11 @@ impl ResultConnection {
         let mut reports = Vec::new();
         let mut messages = Vec::with_capacity(rows.len());
         for (message_id, message) in rows {
+            if reports.len() >= self.batch_max_steps {
+                // What is left stays in the queue, for the next turn or another
+                // consumer.
+                break;
+            }
             messages.push(message_id);
             match Message::<Vec<Report>>::deserialize(&message) {
                 Ok(mut batch) => reports.append(&mut batch.reports),
@@ -190,6 +197,7 @@ impl ResultConnection {
                 }
             }
         }
+        taken.messages = messages.len();
         taken.reports = reports.len();
         taken.advanced = self.advance.advance(reports).await?;
         sqlx::query(&self.delete)

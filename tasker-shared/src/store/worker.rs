@@ -41,6 +41,25 @@ impl Store {
         Ok(())
     }
 
+    /// Namespaces with a template that has a step for one of these handlers, in
+    /// name order: those in which a worker with these handlers is of use. In any
+    /// other it would only take steps away from the workers that can run them.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn namespaces_with(&self, handlers: &[String]) -> Result<Vec<Namespace>, StoreError> {
+        let names: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT t.namespace FROM tasker.templates t
+              WHERE EXISTS (SELECT 1 FROM jsonb_array_elements(t.definition->'steps') s
+                             WHERE s->>'handler_class' = ANY ($1))
+              ORDER BY 1",
+        )
+        .bind(handlers)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(names.iter().filter_map(|name| Namespace::parse(name).ok()).collect())
+    }
+
     /// Says that a worker is still there, and forgets those unseen for an hour.
     ///
     /// # Errors

@@ -129,10 +129,15 @@ impl Service {
         self.process.wait_for_status(address, "/health/ready", status, PATIENCE).await.unwrap();
     }
 
-    /// A metric, all labels together.
+    /// A metric, all its series together.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
+        self.metric_of(name, "").await
+    }
+
+    /// A metric, all its series with this label together.
+    pub(crate) async fn metric_of(&self, name: &str, label: &str) -> f64 {
         let text = self.client.metrics().await.unwrap();
-        let of_metric = |line: &&str| line.starts_with(name) && !line[name.len()..].starts_with('_');
+        let of_metric = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
         let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
         text.lines().filter(of_metric).filter_map(value).sum()
     }

@@ -73,7 +73,7 @@ impl Workers {
         match &self.handlers {
             None => Some((
                 format!("no live worker serves namespace {namespace}"),
-                format!("start a worker with {namespace} among its worker.namespaces"),
+                format!("start a worker that has the handler {handler}; if its worker.namespaces are set, {namespace} must be one of them"),
             )),
             Some(handlers) if !handlers.iter().any(|h| h == handler) => Some((
                 format!("no live worker of namespace {namespace} has a handler {handler}"),

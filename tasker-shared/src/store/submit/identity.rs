@@ -1,5 +1,7 @@
 //! Identity of a task: what makes two requests the same one.
 
+use std::fmt::Write;
+
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 
@@ -32,7 +34,7 @@ pub(super) fn of_request(strategy: IdentityStrategy, fields: &IdentityFields<'_>
 }
 
 /// The text the Rails engine hashes: these keys in this order, the time cut to
-/// the minute, and ActiveSupport's escapes for what is unsafe inside HTML.
+/// the minute, and `ActiveSupport`'s escapes for what is unsafe inside HTML.
 fn rails_json(fields: &IdentityFields<'_>) -> String {
     let object = json!({
         "name": fields.name,
@@ -47,7 +49,7 @@ fn rails_json(fields: &IdentityFields<'_>) -> String {
     for character in object.to_string().chars() {
         match character {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+                let _ = write!(escaped, "\\u{:04x}", u32::from(character));
             }
             other => escaped.push(other),
         }
@@ -56,7 +58,6 @@ fn rails_json(fields: &IdentityFields<'_>) -> String {
 }
 
 fn hex_sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write;
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         let _ = write!(hex, "{byte:02x}");

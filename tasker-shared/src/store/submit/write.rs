@@ -243,19 +243,27 @@ async fn insert_runs(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Resu
     Ok(())
 }
 
+/// Columns of the messages for one namespace's queue.
+#[derive(Default)]
+struct Roots<'a> {
+    tasks: Vec<i64>,
+    steps: Vec<i64>,
+    priorities: Vec<i32>,
+    traces: Vec<Option<&'a str>>,
+}
+
 async fn enqueue_roots(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
-    let mut by_namespace: BTreeMap<&Namespace, (Vec<i64>, Vec<i64>, Vec<i32>, Vec<Option<&str>>)> =
-        BTreeMap::new();
+    let mut by_namespace: BTreeMap<&Namespace, Roots<'_>> = BTreeMap::new();
     for new in fresh {
         let columns = by_namespace.entry(new.task.definition.namespace()).or_default();
         for root in new.task.definition.graph.roots() {
-            columns.0.push(new.task_id);
-            columns.1.push(new.steps[root as usize]);
-            columns.2.push(new.task.priority);
-            columns.3.push(new.task.traceparent.as_deref());
+            columns.tasks.push(new.task_id);
+            columns.steps.push(new.steps[root as usize]);
+            columns.priorities.push(new.task.priority);
+            columns.traces.push(new.task.traceparent.as_deref());
         }
     }
-    for (namespace, (tasks, steps, priorities, traces)) in by_namespace {
+    for (namespace, roots) in by_namespace {
         let statement = queue::for_namespace(
             "INSERT INTO pgmq.{queue} (msg_id, vt, message, headers) OVERRIDING SYSTEM VALUE
              SELECT nextval('pgmq.{queue}_msg_id_seq') - (r.priority::bigint << 48), clock_timestamp(),
@@ -267,10 +275,10 @@ async fn enqueue_roots(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Re
             namespace,
         );
         sqlx::query(&statement)
-            .bind(&tasks)
-            .bind(&steps)
-            .bind(&priorities)
-            .bind(&traces)
+            .bind(&roots.tasks)
+            .bind(&roots.steps)
+            .bind(&roots.priorities)
+            .bind(&roots.traces)
             .execute(&mut *connection)
             .await?;
     }
