@@ -5,7 +5,7 @@
 
 use std::fs;
 
-/// Ticks of `/proc/<pid>/stat` in a second: USER_HZ, 100 on every Linux we run on.
+/// Ticks of `/proc/<pid>/stat` in a second: `USER_HZ`, 100 on every Linux we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 struct Stat {
@@ -47,7 +47,12 @@ pub(crate) fn peak_rss_mb(pid: u32) -> Option<f64> {
 
 /// Processes that ran or waited for a core, on average over the last minute.
 pub(crate) fn load_1m() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+    fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -66,7 +71,10 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 fn memory(pid: u32, key: &str) -> Option<f64> {
-    parse_memory(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, key)
+    parse_memory(
+        &fs::read_to_string(format!("/proc/{pid}/status")).ok()?,
+        key,
+    )
 }
 
 fn parse_memory(text: &str, key: &str) -> Option<f64> {
@@ -83,7 +91,10 @@ mod tests {
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let text = "12 (a (b) c) S 7 12 12 0 -1 4194560 100 0 0 0 30 12 400 58 20 0 1 0 5 6 7";
         let stat = parse_stat(text).unwrap();
-        assert_eq!((stat.parent, stat.own_ticks, stat.reaped_ticks), (7, 42, 458));
+        assert_eq!(
+            (stat.parent, stat.own_ticks, stat.reaped_ticks),
+            (7, 42, 458)
+        );
         assert!(parse_stat("12 (a) S 7").is_none());
     }
 

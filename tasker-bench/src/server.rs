@@ -33,39 +33,47 @@ pub(crate) async fn counters(pool: &PgPool) -> Result<Counters> {
     )
     .fetch_one(pool)
     .await?;
-    Ok(Counters { wal_bytes: row.try_get("wal")?, writing_transactions: row.try_get("xid")? })
+    Ok(Counters {
+        wal_bytes: row.try_get("wal")?,
+        writing_transactions: row.try_get("xid")?,
+    })
 }
 
-/// Transactions of the database so far, reading ones included. Exact if the caller is
-/// alone, so it waits for that; on a database of others it takes what there is.
-pub(crate) async fn transactions(pool: &PgPool, own_cluster: bool) -> Result<i64> {
-    let since = Instant::now();
-    while own_cluster {
-        let others: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
-              WHERE datname = current_database() AND backend_type = 'client backend'
-                AND application_name NOT LIKE 'tasker-bench%' AND pid <> pg_backend_pid()",
-        )
-        .fetch_one(pool)
-        .await?;
-        if others == 0 {
-            break;
-        }
-        if since.elapsed() > ALONE_WITHIN {
-            bail!("{others} connections of the services are still there");
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+/// Transactions of the database so far, reading ones included.
+pub(crate) async fn transactions(pool: &PgPool) -> Result<i64> {
     let count = sqlx::query_scalar(
         "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()",
     );
     Ok(count.fetch_one(pool).await?)
 }
 
+/// Waits until nobody else is connected to the database: ended backends have counted.
+pub(crate) async fn alone(pool: &PgPool) -> Result<()> {
+    let end = Instant::now() + ALONE_WITHIN;
+    loop {
+        let connections: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND backend_type = 'client backend'",
+        )
+        .fetch_one(pool)
+        .await?;
+        let others = connections - i64::from(pool.size());
+        if others <= 0 {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            bail!("{others} connections of the services are still there");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Median time of a transaction that writes one row, in milliseconds.
 pub(crate) async fn commit_probe(pool: &PgPool) -> Result<f64> {
     let mut connection = pool.acquire().await?;
-    sqlx::query("CREATE TABLE IF NOT EXISTS tasker_bench_probe (n bigint)").execute(&mut *connection).await?;
+    sqlx::query("CREATE TABLE IF NOT EXISTS tasker_bench_probe (n bigint)")
+        .execute(&mut *connection)
+        .await?;
     let mut times = Vec::new();
     for n in 0..PROBE_COMMITS {
         let since = Instant::now();
@@ -75,7 +83,9 @@ pub(crate) async fn commit_probe(pool: &PgPool) -> Result<f64> {
             .await?;
         times.push(since.elapsed().as_secs_f64() * 1000.0);
     }
-    sqlx::query("DROP TABLE tasker_bench_probe").execute(&mut *connection).await?;
+    sqlx::query("DROP TABLE tasker_bench_probe")
+        .execute(&mut *connection)
+        .await?;
     times.sort_by(f64::total_cmp);
     Ok(rounded(nearest_rank(&times, 50.0)))
 }
@@ -83,7 +93,9 @@ pub(crate) async fn commit_probe(pool: &PgPool) -> Result<f64> {
 /// The version, and the settings of the server that are not PostgreSQL's own; the two
 /// that decide what a commit means are always there.
 pub(crate) async fn describe(pool: &PgPool) -> Result<(String, BTreeMap<String, String>)> {
-    let version = sqlx::query_scalar("SHOW server_version").fetch_one(pool).await?;
+    let version = sqlx::query_scalar("SHOW server_version")
+        .fetch_one(pool)
+        .await?;
     let rows = sqlx::query(
         "SELECT name, current_setting(name) AS value FROM pg_settings
           WHERE name IN ('fsync', 'synchronous_commit')

@@ -31,9 +31,17 @@ impl Shape {
     pub(crate) fn fan(width: usize) -> Self {
         let leaves: Vec<String> = (1..=width).map(|n| format!("leaf_{n:04}")).collect();
         let mut steps = vec![("root".to_owned(), vec![])];
-        steps.extend(leaves.iter().map(|leaf| (leaf.clone(), vec!["root".to_owned()])));
+        steps.extend(
+            leaves
+                .iter()
+                .map(|leaf| (leaf.clone(), vec!["root".to_owned()])),
+        );
         steps.push(("join".to_owned(), leaves));
-        Self::new(format!("fan_{width}"), "One step, many side by side, one step", steps)
+        Self::new(
+            format!("fan_{width}"),
+            "One step, many side by side, one step",
+            steps,
+        )
     }
 
     /// `layers` layers of `width` steps; each step has `in_degree` parents, spread
@@ -46,8 +54,14 @@ impl Shape {
         let mut steps = Vec::with_capacity(layers * width);
         for layer in 1..=layers {
             for n in 1..=width {
-                let parents = offsets.iter().map(|offset| name(layer - 1, (n - 1 + offset) % width + 1));
-                let parents = if layer == 1 { vec![] } else { parents.collect() };
+                let parents = offsets
+                    .iter()
+                    .map(|offset| name(layer - 1, (n - 1 + offset) % width + 1));
+                let parents = if layer == 1 {
+                    vec![]
+                } else {
+                    parents.collect()
+                };
                 steps.push((name(layer, n), parents));
             }
         }
@@ -60,7 +74,12 @@ impl Shape {
 
     /// Four steps: one, two, one.
     pub(crate) fn diamond() -> Self {
-        let steps = [("start", &[][..]), ("left", &["start"]), ("right", &["start"]), ("end", &["left", "right"])];
+        let steps = [
+            ("start", &[][..]),
+            ("left", &["start"]),
+            ("right", &["start"]),
+            ("end", &["left", "right"]),
+        ];
         Self::of("diamond", "A diamond", &steps)
     }
 
@@ -95,12 +114,19 @@ impl Shape {
 
     fn of(name: &str, description: &str, steps: &[(&str, &[&str])]) -> Self {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let steps = steps.iter().map(|(step, parents)| ((*step).to_owned(), owned(parents))).collect();
+        let steps = steps
+            .iter()
+            .map(|(step, parents)| ((*step).to_owned(), owned(parents)))
+            .collect();
         Self::new(name.to_owned(), description, steps)
     }
 
     fn new(name: String, description: &str, steps: Vec<(String, Vec<String>)>) -> Self {
-        Self { name, description: description.to_owned(), steps }
+        Self {
+            name,
+            description: description.to_owned(),
+            steps,
+        }
     }
 
     /// Number of steps.
@@ -110,7 +136,11 @@ impl Shape {
 
     /// The template.
     pub(crate) fn yaml(&self) -> String {
-        let Self { name, description, steps } = self;
+        let Self {
+            name,
+            description,
+            steps,
+        } = self;
         let mut text = format!(
             "name: {name}\nnamespace_name: {NAMESPACE}\nversion: {VERSION}\ndescription: {description}\n\
              task_handler_class: Bench::TaskHandler\ndefault_dependent_system: bench\nstep_templates:\n"
@@ -122,7 +152,10 @@ impl Shape {
                 several => format!(", depends_on_steps: [{}]", several.join(", ")),
             };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  - {{name: {step}, handler_class: \"Bench::Noop\"{parents}}}");
+            let _ = writeln!(
+                text,
+                "  - {{name: {step}, handler_class: \"Bench::Noop\"{parents}}}"
+            );
         }
         text
     }
@@ -131,8 +164,10 @@ impl Shape {
 /// Distances to the parents: 0, 1, 3, 7, ... while they fit, and then the ones left
 /// out, so that neighbours share some parents but not all.
 fn offsets(width: usize, in_degree: usize) -> Vec<usize> {
-    let mut offsets: Vec<usize> =
-        (0..usize::BITS - 1).map(|n| (1 << n) - 1).take_while(|&offset| offset < width).collect();
+    let mut offsets: Vec<usize> = (0..usize::BITS - 1)
+        .map(|n| (1 << n) - 1)
+        .take_while(|&offset| offset < width)
+        .collect();
     let rest: Vec<usize> = (0..width).filter(|n| !offsets.contains(n)).collect();
     offsets.extend(rest);
     offsets.truncate(in_degree);
@@ -148,7 +183,9 @@ mod tests {
     use super::*;
 
     fn parsed(yaml: &str) -> Template {
-        parse_template(yaml, "generated", "production").unwrap().template
+        parse_template(yaml, "generated", "production")
+            .unwrap()
+            .template
     }
 
     fn edges(shape: &Shape) -> usize {
@@ -157,14 +194,22 @@ mod tests {
 
     #[test]
     fn sizes_that_users_have_as_files_have_the_same_steps_here() {
-        let shapes =
-            [Shape::linear(4), Shape::linear(10), Shape::fan(100), Shape::fan(1000), Shape::layered(10, 10, 3)];
+        let shapes = [
+            Shape::linear(4),
+            Shape::linear(10),
+            Shape::fan(100),
+            Shape::fan(1000),
+            Shape::layered(10, 10, 3),
+        ];
         for shape in shapes {
             let file = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../config/tasks/bench")
                 .join(&shape.name)
                 .join("1.0.0.yaml");
-            let (of_file, made) = (parsed(&std::fs::read_to_string(file).unwrap()), parsed(&shape.yaml()));
+            let (of_file, made) = (
+                parsed(&std::fs::read_to_string(file).unwrap()),
+                parsed(&shape.yaml()),
+            );
             assert_eq!(of_file.name, made.name);
             assert!(of_file.steps == made.steps, "{}", shape.name);
         }
@@ -185,7 +230,12 @@ mod tests {
             (Shape::layered(2, 5, 5), 10, 25),
         ];
         for (shape, steps, expected) in sizes {
-            assert_eq!((shape.len(), edges(&shape)), (steps, expected), "{}", shape.name);
+            assert_eq!(
+                (shape.len(), edges(&shape)),
+                (steps, expected),
+                "{}",
+                shape.name
+            );
             let graph = parsed(&shape.yaml()).graph().unwrap();
             assert_eq!(graph.len(), steps, "{}", shape.name);
         }

@@ -44,22 +44,35 @@ mod tests {
     #[test]
     fn percentiles_are_the_values_of_the_nearest_rank() {
         let percentiles = Percentiles::of((1..=200).rev().map(f64::from).collect()).unwrap();
-        let expected = Percentiles { p50: 100.0, p95: 190.0, p99: 198.0, max: 200.0 };
+        let expected = Percentiles {
+            p50: 100.0,
+            p95: 190.0,
+            p99: 198.0,
+            max: 200.0,
+        };
         assert_eq!(percentiles, expected);
     }
 
     #[test]
     fn one_value_is_every_percentile() {
-        let expected = Percentiles { p50: 7.0, p95: 7.0, p99: 7.0, max: 7.0 };
+        let expected = Percentiles {
+            p50: 7.0,
+            p95: 7.0,
+            p99: 7.0,
+            max: 7.0,
+        };
         assert_eq!(Percentiles::of(vec![7.0]), Some(expected));
     }
 
     #[test]
     fn the_rank_is_rounded_up() {
-        assert_eq!(nearest_rank(&[1.0, 2.0, 3.0], 50.0), 2.0);
-        assert_eq!(nearest_rank(&[1.0, 2.0, 3.0, 4.0], 50.0), 2.0);
-        assert_eq!(nearest_rank(&[1.0, 2.0, 3.0, 4.0], 51.0), 3.0);
-        assert_eq!(nearest_rank(&[1.0, 2.0], 0.0), 1.0);
+        let ranks = [
+            nearest_rank(&[1.0, 2.0, 3.0], 50.0),
+            nearest_rank(&[1.0, 2.0, 3.0, 4.0], 50.0),
+            nearest_rank(&[1.0, 2.0, 3.0, 4.0], 51.0),
+            nearest_rank(&[1.0, 2.0], 0.0),
+        ];
+        assert_eq!(format!("{ranks:?}"), "[2.0, 2.0, 3.0, 1.0]");
     }
 
     #[test]

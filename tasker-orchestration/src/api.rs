@@ -36,6 +36,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::intake::IntakeHandle;
+use crate::template_loader::TemplateLoader;
 use layers::Admission;
 use problem::{echo, ApiError, METHOD, NO_ROUTE};
 
@@ -108,6 +109,7 @@ pub(crate) struct Started {
 pub struct AppState {
     pub(crate) store: Store,
     pub(crate) intake: IntakeHandle,
+    pub(crate) loader: TemplateLoader,
     pub(crate) options: Arc<ApiOptions>,
     pub(crate) started: Started,
     pub(crate) pulse: Pulse,
@@ -118,12 +120,13 @@ impl AppState {
     pub fn new(
         store: Store,
         intake: IntakeHandle,
+        loader: TemplateLoader,
         options: ApiOptions,
         pulse: Pulse,
         metrics: RenderMetrics,
     ) -> Self {
         let started = Started { at: Utc::now(), clock: Instant::now() };
-        Self { store, intake, options: Arc::new(options), started, pulse, metrics }
+        Self { store, intake, loader, options: Arc::new(options), started, pulse, metrics }
     }
 }
 

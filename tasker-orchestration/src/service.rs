@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::config::{Config, Mode};
-use tasker_shared::domain::{parse_template_within, Namespace, TemplateLimits};
-use tasker_shared::store::{health, templates, OpenError, Store, StoreError};
+use tasker_shared::domain::Namespace;
+use tasker_shared::store::{health, OpenError, Store, StoreError};
 use tasker_shared::supervise::{jittered, LoopHealth};
 use tasker_shared::telemetry;
 use tokio::task::JoinHandle;
@@ -16,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiOptions, AppState, BindError, ServeLimits};
 use crate::intake::{self, IntakeOptions};
+use crate::template_loader::TemplateLoader;
 use crate::{results, sweep};
 
 /// Why orchestration cannot start.
@@ -31,10 +31,6 @@ pub enum OrchestratorError {
 
 /// Orchestration.
 pub struct Orchestrator;
-
-/// Files larger than a request may be are still read from the disk of the
-/// service: a step of 10,000 siblings takes some 600 KiB.
-const FILE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 impl Orchestrator {
     /// Starts orchestration until `shutdown`: registers the templates found on
@@ -53,8 +49,10 @@ impl Orchestrator {
             address: section.bind,
             source,
         })?;
+        let loader =
+            TemplateLoader::new(store.clone(), &config.templates.directory, &config.environment);
         if config.templates.load_on_start {
-            load_templates(&store, &config.templates.directory, &config.environment).await?;
+            loader.load_all().await?;
         }
         let metrics = telemetry::install_recorder();
         let mut loops = Vec::new();
@@ -100,7 +98,7 @@ impl Orchestrator {
                 .set(f64::from(pool.size()) - pool.num_idle() as f64);
             metrics.render()
         });
-        let state = AppState::new(store, intake, ApiOptions::new(config), pulse, render);
+        let state = AppState::new(store, intake, loader, ApiOptions::new(config), pulse, render);
         let router = api::router(state)?;
         let limits = ServeLimits::new(config);
         running.push(tokio::spawn(async move { api::serve(listener, router, limits, shutdown).await }));
@@ -151,35 +149,6 @@ impl OrchestratorHandle {
         }
         tracing::info!("orchestration stopped");
     }
-}
-
-/// Registers every template below `<directory>/tasks`. A file that is wrong is
-/// logged with all its problems and left out: the others must not suffer.
-async fn load_templates(store: &Store, directory: &Path, environment: &str) -> Result<(), StoreError> {
-    let mut loaded = 0;
-    for path in tasker_shared::template_files::find(&directory.join("tasks")) {
-        let shown = path.display().to_string();
-        let limits = TemplateLimits { max_bytes: FILE_MAX_BYTES, ..TemplateLimits::default() };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::error!(file = %shown, %error, "template not read");
-                continue;
-            }
-        };
-        match parse_template_within(&text, &shown, environment, &limits) {
-            Ok(parsed) => {
-                for warning in &parsed.warnings {
-                    tracing::warn!(file = %shown, "{warning}");
-                }
-                templates::register(store, &parsed.template).await?;
-                loaded += 1;
-            }
-            Err(error) => tracing::error!(file = %shown, "template refused:\n{error}"),
-        }
-    }
-    tracing::info!(loaded, directory = %directory.display(), "templates registered");
-    Ok(())
 }
 
 /// Measures the queues for the metrics, at a pace of its own: scrapes cost no query.

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::Json;
 use chrono::Datelike as _;
 use serde::Deserialize;
-use tasker_shared::store::submit::Submitted;
+use tasker_shared::domain::{Namespace, TemplateName, Version};
+use tasker_shared::store::submit::{NewTask, SubmitError, Submitted};
 use tasker_shared::store::{operate, read, submit};
 use tasker_shared::wire::{
     graph_text, Explanation, OperatorRequest, TaskBatchItem, TaskBatchRequest, TaskBatchResponse,
@@ -78,7 +79,7 @@ async fn submit_one(
     request: TaskRequest,
     traceparent: Option<String>,
 ) -> ApiResult<TaskSubmitted> {
-    let new = submit::prepare(&state.store, request, traceparent).await?;
+    let new = prepare(&state, request, traceparent).await?;
     let (duplicate, task) = match state.intake.submit(new).await? {
         Submitted::Created(task) => (false, task),
         Submitted::Duplicate(task) => (true, task),
@@ -88,6 +89,27 @@ async fn submit_one(
         }
     };
     Ok(TaskSubmitted { duplicate, task })
+}
+
+/// Judges a request; one that names a template nobody has registered is judged
+/// again if the disk of the service has it.
+async fn prepare(
+    state: &AppState,
+    request: TaskRequest,
+    traceparent: Option<String>,
+) -> Result<NewTask, SubmitError> {
+    let first = submit::prepare(&state.store, request.clone(), traceparent.clone()).await;
+    let Err(SubmitError::UnknownTemplate { namespace, name, version, .. }) = &first else {
+        return first;
+    };
+    let (Ok(namespace), Ok(name)) = (Namespace::parse(namespace), TemplateName::parse(name)) else {
+        return first;
+    };
+    let version = version.as_deref().and_then(|text| Version::parse(text).ok());
+    if state.loader.load_named(&namespace, &name, version.as_ref()).await? {
+        return submit::prepare(&state.store, request, traceparent).await;
+    }
+    first
 }
 
 /// Submits up to 1,000 tasks.

@@ -3,3 +3,4 @@
 
 mod database;
 mod service;
+mod tidy;

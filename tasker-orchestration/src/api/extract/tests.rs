@@ -1,3 +1,5 @@
+//! What requests may look like, and what each refusal says.
+
 use axum::http::{HeaderMap, Request};
 use serde_json::json;
 use tasker_shared::wire::{Problem, TaskFilter, TaskRequest};

@@ -1,3 +1,5 @@
+//! Load is shed, time is limited, panics stay in, foreign pages are refused.
+
 use std::sync::Arc;
 use std::time::Duration;
 

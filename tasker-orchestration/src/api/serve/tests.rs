@@ -1,3 +1,5 @@
+//! Connections that are slow, old or too many, and the drain.
+
 use std::sync::Arc;
 use std::time::Duration;
 

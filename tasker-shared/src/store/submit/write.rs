@@ -1,7 +1,8 @@
 //! Writes prepared tasks: one transaction for all, one statement a table.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{json, Value};
 use sqlx::{PgConnection, Row};
 
@@ -30,7 +31,7 @@ pub async fn submit(store: &Store, tasks: Vec<NewTask>) -> Result<Vec<Submitted>
         .iter()
         .zip(&ids.tasks)
         .zip(&ids.first_step)
-        .filter(|((_, task_id), _)| inserted.contains(*task_id))
+        .filter(|((_, task_id), _)| inserted.contains_key(*task_id))
         .map(|((task, task_id), first)| Fresh {
             task,
             task_id: *task_id,
@@ -88,25 +89,25 @@ async fn insert_tasks(
     connection: &mut PgConnection,
     tasks: &[NewTask],
     ids: &Ids,
-) -> Result<HashSet<i64>, StoreError> {
+) -> Result<HashMap<i64, NaiveDateTime>, StoreError> {
     let strings = |f: fn(&NewTask) -> &String| -> Vec<&str> {
         tasks.iter().map(|task| f(task).as_str()).collect()
     };
     // Inserted in the order of the identity, so that two transactions with the
     // same identities wait for each other in one direction only.
-    let inserted: Vec<i64> = sqlx::query_scalar(
+    let inserted: Vec<(i64, NaiveDateTime)> = sqlx::query_as(
         "INSERT INTO tasker_tasks
                 (task_id, named_task_id, complete, requested_at, initiator, source_system, reason,
                  bypass_steps, tags, context, identity_hash, created_at, updated_at)
          SELECT t.task_id, t.named_task_id, false, t.requested_at, t.initiator, t.source_system, t.reason,
                 '[]'::json, t.tags, t.context, t.identity_hash,
-                statement_timestamp() AT TIME ZONE 'UTC', statement_timestamp() AT TIME ZONE 'UTC'
+                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
            FROM unnest($1::bigint[], $2::integer[], $3::timestamp[], $4::text[], $5::text[], $6::text[],
                        $7::jsonb[], $8::jsonb[], $9::text[])
                 AS t(task_id, named_task_id, requested_at, initiator, source_system, reason, tags, context, identity_hash)
           ORDER BY t.identity_hash
          ON CONFLICT (identity_hash) DO NOTHING
-         RETURNING task_id",
+         RETURNING task_id, created_at",
     )
     .bind(&ids.tasks)
     .bind(tasks.iter().map(|t| t.definition.named_task_id).collect::<Vec<_>>())
@@ -143,7 +144,7 @@ async fn insert_steps(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Res
                  attempts, inputs, results, created_at, updated_at, skippable)
          SELECT s.step_id, ($7::bigint[])[s.owner], s.named_step_id, s.retryable, s.retry_limit, false, false,
                 0, ($8::jsonb[])[s.owner], '{}'::jsonb,
-                statement_timestamp() AT TIME ZONE 'UTC', statement_timestamp() AT TIME ZONE 'UTC', s.skippable
+                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC', s.skippable
            FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::boolean[], $5::integer[], $6::boolean[])
                 AS s(step_id, owner, named_step_id, retryable, retry_limit, skippable)",
     )
@@ -184,7 +185,7 @@ async fn insert_edges(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Res
     sqlx::query(
         "INSERT INTO tasker_workflow_step_edges (from_step_id, to_step_id, name, created_at, updated_at)
          SELECT e.from_step_id, e.to_step_id, 'provides',
-                statement_timestamp() AT TIME ZONE 'UTC', statement_timestamp() AT TIME ZONE 'UTC'
+                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
            FROM unnest($1::bigint[], $2::bigint[]) AS e(from_step_id, to_step_id)",
     )
     .bind(&from)
@@ -221,7 +222,7 @@ async fn insert_runs(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Resu
                    (task_id, from_state, to_state, metadata, sort_key, most_recent, created_at, updated_at)
             SELECT task_id, 'pending', 'in_progress',
                    jsonb_build_object('initialization_completed', true, 'step_dependencies_established', unfinished),
-                   10, true, statement_timestamp() AT TIME ZONE 'UTC', statement_timestamp() AT TIME ZONE 'UTC'
+                   10, true, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
               FROM runs
         )
         INSERT INTO tasker.task_runs
@@ -289,19 +290,19 @@ async fn answer(
     store: &Store,
     tasks: &[NewTask],
     ids: &Ids,
-    inserted: &HashSet<i64>,
+    inserted: &HashMap<i64, NaiveDateTime>,
 ) -> Result<Vec<Submitted>, StoreError> {
     let missing: Vec<&str> = tasks
         .iter()
         .zip(&ids.tasks)
-        .filter(|(_, id)| !inserted.contains(id))
+        .filter(|(_, id)| !inserted.contains_key(id))
         .map(|(task, _)| task.identity_hash.as_str())
         .collect();
     let existing = if missing.is_empty() { HashMap::new() } else { existing(store, &missing).await? };
     let mut answers = Vec::with_capacity(tasks.len());
     for (task, task_id) in tasks.iter().zip(&ids.tasks) {
-        if inserted.contains(task_id) {
-            answers.push(Submitted::Created(view(task, *task_id)));
+        if let Some(created_at) = inserted.get(task_id) {
+            answers.push(Submitted::Created(view(task, *task_id, created_at.and_utc())));
             continue;
         }
         let Some((view, named_task_id)) = existing.get(&task.identity_hash) else {
@@ -338,7 +339,7 @@ async fn existing(
 }
 
 /// The task as it stands right after it was written, without asking for it.
-fn view(task: &NewTask, task_id: i64) -> TaskView {
+fn view(task: &NewTask, task_id: i64, created_at: DateTime<Utc>) -> TaskView {
     let template = &task.definition.template;
     let total = template.steps.len() as i64;
     TaskView {
@@ -357,8 +358,8 @@ fn view(task: &NewTask, task_id: i64) -> TaskView {
         idempotency_key: task.idempotency_key.clone(),
         correlation_id: Some(task.correlation_id.clone()),
         requested_at: task.requested_at,
-        created_at: task.requested_at,
-        state_since: task.requested_at,
+        created_at,
+        state_since: created_at,
         step_counts: Some(StepCounts { total, pending: total, ..StepCounts::default() }),
         steps: None,
         transitions: None,
