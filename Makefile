@@ -42,7 +42,8 @@ deny: ## check licences, bans and advisories of dependencies (needs cargo-deny)
 	$(CARGO) deny --locked check
 
 bench: setup ## measure throughput and latency, in release mode
-	$(CARGO) run --release --locked -p tasker-bench -- $(ARGS)
+	$(CARGO) build --release --locked -p tasker-bench -p tasker-orchestration -p tasker-worker-rust -p tasker-cli
+	$(TARGET)/release/tasker-bench $(or $(ARGS),all)
 
 doc: ## build the API documentation, warnings being errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

@@ -28,10 +28,10 @@ pub(crate) async fn steps(pool: &PgPool, first_task: i64) -> Result<Vec<StepTime
         "WITH step AS MATERIALIZED (
              SELECT s.workflow_step_id AS id, s.task_id, b.created_at AS started, d.created_at AS done
                FROM tasker_workflow_steps s
-               JOIN tasker_workflow_step_transitions b
-                 ON b.workflow_step_id = s.workflow_step_id AND b.to_state = 'in_progress'
                JOIN tasker_workflow_step_transitions d
                  ON d.workflow_step_id = s.workflow_step_id AND d.to_state = 'complete'
+               JOIN tasker_workflow_step_transitions b
+                 ON b.workflow_step_id = s.workflow_step_id AND b.sort_key = d.sort_key - 10
               WHERE s.task_id >= $1
          ), unblocked AS (
              SELECT e.to_step_id AS id, max(step.done) AS at

@@ -22,28 +22,47 @@ mod shape;
 mod stage;
 mod stats;
 mod table;
+mod workload;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{bail, Result};
 use clap::Parser as _;
+use tokio::signal::unix::{signal, SignalKind};
 
 use cli::{Cli, Command, FanArgs, LayeredArgs, LinearArgs, LoneArgs, MixedArgs, Mode};
 use record::Record;
-use run::Workload;
 use stage::Stage;
+use workload::Workload;
 
 // One thread: the load must not take a core from what it measures.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    match bench(cli).await {
+    // What an interrupted run leaves it drops: services, cluster and files are gone.
+    let result = tokio::select! {
+        biased;
+        ended = interrupted() => ended.and_then(|()| bail!("interrupted")),
+        result = bench(cli) => result,
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tasker-bench: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn interrupted() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 async fn bench(cli: Cli) -> Result<()> {

@@ -25,7 +25,7 @@ pub(crate) fn print(stage: &Stage, database: &Database) -> Result<()> {
         &format!(
             "SELECT round(total_exec_time::numeric), calls, round(mean_exec_time::numeric, 3), rows,
                     round(wal_bytes / 1024), shared_blks_hit,
-                    left(regexp_replace(query, '\\s+', ' ', 'g'), {TEXT_CHARS})
+                    left(regexp_replace(regexp_replace(query, '--[^\n]*', '', 'g'), '\\s+', ' ', 'g'), {TEXT_CHARS})
                FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
               WHERE d.datname = current_database()
               ORDER BY total_exec_time DESC LIMIT {SHOWN}"

@@ -1,7 +1,6 @@
 //! One run against the engine: database, services, warm-up, load, figures, verify.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{bail, Context as _, Result};
@@ -10,7 +9,7 @@ use tasker_shared::domain::{parse_template_within, TemplateLimits};
 use tasker_shared::store::verify::verify;
 use tasker_shared::store::{templates, Store};
 
-use crate::cli::{FanArgs, LayeredArgs, LinearArgs, LoneArgs, MixedArgs, Mode};
+use crate::cli::{LoneArgs, Mode};
 use crate::drive::{request, Driven, Driver};
 use crate::latency::{self, StepTimes};
 use crate::measure::{setting, Moment};
@@ -19,91 +18,13 @@ use crate::services::Services;
 use crate::shape::Shape;
 use crate::stage::{Database, Stage};
 use crate::stats::{rounded, Percentiles};
+use crate::workload::Workload;
 use crate::{proc, profile, server};
 
 /// Larger templates than the API takes are registered as the service registers files.
 const API_TEMPLATE_MAX: usize = 256 * 1024;
 /// How often the end of a lone task is looked for.
 const LONE_POLL: Duration = Duration::from_millis(5);
-
-/// Tasks to run.
-pub(crate) struct Workload {
-    command: &'static str,
-    shapes: Vec<Shape>,
-    tasks: usize,
-    in_flight: usize,
-}
-
-impl Workload {
-    fn new(command: &'static str, shapes: Vec<Shape>, tasks: usize, in_flight: usize) -> Self {
-        Self {
-            command,
-            shapes,
-            tasks: tasks.max(1),
-            in_flight: in_flight.max(1),
-        }
-    }
-
-    /// Steps of the first `tasks` tasks.
-    fn steps(&self, tasks: usize) -> usize {
-        (0..tasks)
-            .map(|n| self.shapes[n % self.shapes.len()].len())
-            .sum()
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.shapes
-            .iter()
-            .map(|shape| shape.name.as_str())
-            .collect()
-    }
-
-    /// Tasks of about `steps` steps, each shape at least once.
-    fn warm_up_tasks(&self, steps: usize) -> usize {
-        let of_all = self.steps(self.shapes.len());
-        (steps / of_all).max(1) * self.shapes.len()
-    }
-}
-
-impl From<LinearArgs> for Workload {
-    fn from(args: LinearArgs) -> Self {
-        Self::new(
-            "linear",
-            vec![Shape::linear(args.length.max(1))],
-            args.tasks,
-            args.in_flight,
-        )
-    }
-}
-
-impl From<FanArgs> for Workload {
-    fn from(args: FanArgs) -> Self {
-        Self::new(
-            "fan",
-            vec![Shape::fan(args.width.max(1))],
-            args.tasks,
-            args.in_flight,
-        )
-    }
-}
-
-impl From<MixedArgs> for Workload {
-    fn from(args: MixedArgs) -> Self {
-        Self::new(
-            "mixed",
-            vec![Shape::diamond(), Shape::merge(), Shape::tree()],
-            args.tasks,
-            args.in_flight,
-        )
-    }
-}
-
-impl From<LayeredArgs> for Workload {
-    fn from(args: LayeredArgs) -> Self {
-        let shape = Shape::layered(args.layers.max(1), args.width.max(1), args.in_degree.max(1));
-        Self::new("layered", vec![shape], args.tasks, args.in_flight)
-    }
-}
 
 /// The engine on a database of its own, warm and ready to be measured.
 struct Running {

@@ -82,7 +82,7 @@ async fn round(
             announce(hub, &BTreeMap::from([(namespace.clone(), swept.lost)]));
         }
         if repair {
-            let repairs = connection.repair(&namespace).await?;
+            let repairs = store.repair(&namespace).await?;
             let counts = [("message_missing", repairs.enqueued), ("message_surplus", repairs.deleted)];
             for (kind, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
                 tracing::error!(%namespace, kind, n, "repaired; only a hand in the database explains it");

@@ -10,6 +10,7 @@ use tasker_shared::domain::{Namespace, Outcome};
 use tasker_shared::messaging::{Channel, Signal};
 use tasker_shared::store::{OpenError, Store, StoreError, WorkerRecord};
 use tasker_shared::supervise::{jittered, within, LoopHealth};
+use tasker_shared::telemetry;
 use tasker_shared::wire::LoopStatus;
 use tokio::sync::{mpsc, Semaphore};
 use tokio::task::JoinHandle;
@@ -112,6 +113,8 @@ impl Worker {
         let address = listener
             .local_addr()
             .map_err(|source| WorkerError::Bind { address: section.bind, source })?;
+        // Before anything is counted, or it would be lost.
+        telemetry::install_recorder();
         let stopped = CancellationToken::new();
         let (sender, completions) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {

@@ -5,9 +5,9 @@
 //! only a hand in the database can cause, and count what they mend. Any number
 //! of orchestrators may sweep at once.
 
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
-use super::{queue, AdvanceConnection, Advanced, Store, StoreError};
+use super::{begin, queue, AdvanceConnection, Advanced, Store, StoreError};
 use crate::domain::Namespace;
 
 const DUE: &str = include_str!("sql/due.sql");
@@ -57,13 +57,15 @@ impl AdvanceConnection {
         swept.lost = self.reclaim(namespace, SWEEP_BATCH as usize).await?;
         Ok(swept)
     }
+}
 
+impl Store {
     /// Compares counters with messages and mends the tasks that differ.
     ///
     /// # Errors
-    /// As [`AdvanceConnection::advance`]; the connection must be opened anew then.
-    pub async fn repair(&mut self, namespace: &Namespace) -> Result<Repairs, StoreError> {
-        let mut transaction = self.connection.begin().await?;
+    /// As for any statement.
+    pub async fn repair(&self, namespace: &Namespace) -> Result<Repairs, StoreError> {
+        let mut transaction = begin(self.pool()).await?;
         let suspects: Vec<i64> = sqlx::query_scalar(&queue::for_namespace(SUSPECTS, namespace))
             .fetch_all(&mut *transaction)
             .await?;
@@ -84,9 +86,7 @@ impl AdvanceConnection {
         }
         Ok(repairs)
     }
-}
 
-impl Store {
     /// Milliseconds until the next step is due, `None` if none waits; 0 if one is due.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod crates;
 mod documents;
 mod files;
 mod keys;
+mod operations;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -56,7 +56,7 @@ async fn a_panic_fails_the_attempt_and_not_the_worker() {
 async fn results_over_the_limit_fail_the_step_for_good_and_are_not_stored() {
     let site = Site::new().await;
     let orchestrator = site.orchestrator().await;
-    let _worker = site.worker_with(&["engine.result_max_bytes=1024"]).await;
+    let _worker = site.worker_with(&["engine.result_max_bytes=1024", "engine.results_inline_max_bytes=512"]).await;
     let client = &orchestrator.client;
     // The last step answers with the names of its parents, which are long.
     let (mut parents, mut names) = (Vec::new(), String::new());

@@ -14,6 +14,7 @@ use crate::templates::{nap, register, sleepy_diamond, template};
 
 const CLIENTS: usize = 4;
 const EACH: usize = 30;
+const STEPS: i64 = 400;
 
 fn keyed(client: usize, number: usize) -> TaskRequest {
     TaskRequest {
@@ -73,20 +74,21 @@ async fn what_was_acknowledged_before_the_kill_is_there_after_it_and_all_of_it_e
 async fn reports_that_waited_longer_than_a_lease_for_orchestration_still_count() {
     let site = Site::new().await;
     let mut orchestrator = site.orchestrator().await;
-    let worker = site.worker().await;
+    // Many small messages: the sweep is there before all of them are applied.
+    let worker = site.worker_with(&["worker.report_batch_max=1", "worker.concurrency=400"]).await;
     let client = orchestrator.client.clone();
     // One attempt each: an attempt taken for lost would fail the task.
-    let names: Vec<String> = (0..40)
-        .map(|n| format!("name: s{n}, handler_class: Bench::Sleep, handler_config: {{ms: 800}}, default_retry_limit: 1"))
+    let names: Vec<String> = (0..STEPS)
+        .map(|n| format!("name: s{n}, handler_class: Bench::Sleep, handler_config: {{ms: 1500}}, default_retry_limit: 1"))
         .collect();
     register(&client, &template("wide", &names.iter().map(String::as_str).collect::<Vec<_>>())).await;
     let task = submit(&client, "it/wide", json!({})).await;
     let running = "SELECT count(*) FROM tasker_workflow_steps WHERE in_process";
-    site.counts("all steps run", running, 40).await;
+    site.counts("all steps run", running, STEPS).await;
     orchestrator.process.kill_9().unwrap();
     worker.empty_handed().await;
     let expired = "SELECT count(*) FROM pgmq.q_steps_it WHERE vt <= clock_timestamp()";
-    site.counts("their leases have run out", expired, 40).await;
+    site.counts("their leases have run out", expired, STEPS).await;
 
     let orchestrator = site.orchestrator().await;
     complete(&orchestrator.client, &[task]).await;

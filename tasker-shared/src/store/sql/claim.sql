@@ -24,10 +24,8 @@ WITH picked AS MATERIALIZED (
        SET vt = clock_timestamp() + $2 * interval '1 millisecond',
            read_ct = q.read_ct + 1,
            last_read_at = clock_timestamp()
-      FROM picked p
      WHERE q.msg_id = ANY (ARRAY(SELECT msg_id FROM picked))
-       AND q.msg_id = p.msg_id
-    RETURNING q.msg_id, q.read_ct, p.workflow_step_id
+    RETURNING q.msg_id, q.read_ct, (q.message->>'step_id')::bigint AS workflow_step_id
 ), started AS (
     UPDATE tasker_workflow_steps s
        SET in_process = true,

@@ -1,16 +1,26 @@
--- Running steps of one namespace whose lease has run out, and steps in the queue
--- that have no attempt left (their worker died with the last one, or the limit
--- was lowered): both end as a lost attempt.
+-- Running steps of one namespace whose lease has run out.
 -- Caller: the sweep; the answer goes through advance.sql, which checks again.
 -- Reads the queue table once: a lease needs no index of its own, and the hot
 -- updates of the queue stay without index writes. $1: most steps at a time.
-SELECT s.workflow_step_id, s.task_id, s.named_step_id, s.attempts,
-       COALESCE(s.retry_limit, 3) AS retry_limit, s.retryable, q.msg_id, q.read_ct, r.definition_id
-  FROM pgmq.{queue} q
-  JOIN tasker_workflow_steps s ON s.workflow_step_id = (q.message->>'step_id')::bigint
-  JOIN tasker.task_runs r ON r.task_id = s.task_id
- WHERE q.vt <= clock_timestamp()
-   AND q.read_ct > 0
-   AND s.in_process
- ORDER BY q.vt
- LIMIT $1
+-- A lease that ran out after a report was sent may be that report's: nobody
+-- renews it any more, and orchestration may have been away or be behind. Reports
+-- older than the end of a lease are applied first.
+WITH oldest_report AS MATERIALIZED (
+    SELECT enqueued_at FROM pgmq.q_step_results ORDER BY msg_id LIMIT 1
+), expired AS MATERIALIZED (
+    SELECT (q.message->>'step_id')::bigint AS step_id, q.msg_id, q.read_ct
+      FROM pgmq.{queue} q
+     WHERE q.vt <= clock_timestamp() AND q.read_ct > 0
+       AND NOT EXISTS (SELECT 1 FROM oldest_report o WHERE o.enqueued_at <= q.vt)
+), running AS MATERIALIZED (
+    SELECT s.workflow_step_id, s.task_id, s.named_step_id, s.attempts,
+           COALESCE(s.retry_limit, 3) AS retry_limit, s.retryable, e.msg_id, e.read_ct
+      FROM expired e
+      JOIN tasker_workflow_steps s ON s.workflow_step_id = e.step_id
+     WHERE s.workflow_step_id = ANY (ARRAY(SELECT step_id FROM expired)) AND s.in_process
+     LIMIT $1
+)
+SELECT l.*, r.definition_id
+  FROM running l
+  JOIN tasker.task_runs r ON r.task_id = l.task_id
+ WHERE r.task_id = ANY (ARRAY(SELECT task_id FROM running))

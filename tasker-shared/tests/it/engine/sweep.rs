@@ -47,10 +47,10 @@ async fn messages_deleted_by_hand_come_back() {
     let task = engine.submit("join", steps).await;
     let running = engine.claim_one().await;
     sqlx::query("DELETE FROM pgmq.q_steps_tests").execute(engine.store.pool()).await.unwrap();
-    let repairs = engine.advances.repair(&namespace()).await.unwrap();
+    let repairs = engine.store.repair(&namespace()).await.unwrap();
     assert_eq!((repairs.enqueued, repairs.deleted), (2, 0));
     engine.verify().await;
-    assert_eq!(engine.advances.repair(&namespace()).await.unwrap().enqueued, 0);
+    assert_eq!(engine.store.repair(&namespace()).await.unwrap().enqueued, 0);
     assert_eq!(engine.succeed(running, json!({})).await.applied, 0, "its lease went with its message");
     engine.run_to_the_end().await;
     assert_eq!(engine.state(task.task_id).await, State::Complete);
@@ -65,7 +65,7 @@ async fn messages_made_by_hand_run_nothing_twice() {
     sqlx::query(copy).execute(engine.store.pool()).await.unwrap();
     let claimed = engine.claim(10).await;
     assert_eq!(claimed.len(), 1, "two messages of one step are one claim");
-    let repairs = engine.advances.repair(&namespace()).await.unwrap();
+    let repairs = engine.store.repair(&namespace()).await.unwrap();
     assert_eq!((repairs.enqueued, repairs.deleted), (0, 1));
     assert_eq!(engine.succeed(claimed[0].attempt, json!({})).await.applied, 1);
     sqlx::query("SELECT pgmq.send('steps_tests', jsonb_build_object('task_id', $1::bigint, 'step_id', 0))")
@@ -73,7 +73,7 @@ async fn messages_made_by_hand_run_nothing_twice() {
         .execute(engine.store.pool())
         .await
         .unwrap();
-    assert_eq!(engine.advances.repair(&namespace()).await.unwrap().deleted, 1);
+    assert_eq!(engine.store.repair(&namespace()).await.unwrap().deleted, 1);
     engine.run_to_the_end().await;
     assert_eq!(engine.state(task.task_id).await, State::Complete);
     engine.verify().await;
