@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announce::announce;
-use tasker_shared::messaging::Channel;
+use tasker_shared::messaging::{Channel, Signal, WakeHub};
 use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
-use tasker_shared::supervise::{jittered, within, LoopHealth, Pause};
+use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn run(
@@ -48,10 +48,32 @@ pub(crate) async fn run(
             }
             continue;
         }
-        let wait = if connection.is_none() { pause.lengthen() } else { jittered(poll) };
+        let Some(open) = &mut connection else {
+            tokio::select! {
+                () = tokio::time::sleep(pause.lengthen()) => {}
+                () = shutdown.cancelled() => return,
+            }
+            continue;
+        };
         tokio::select! {
-            () = wake.wait(wait) => {}
+            () = something_to_do(open, &wake, hub, poll) => {}
             () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Waits for a wake, or until a look at the queue finds something. Looking takes
+/// one statement, a turn takes three. An error ends the wait: the turn will meet
+/// it again and deal with it.
+async fn something_to_do(
+    connection: &mut ResultConnection,
+    wake: &Signal,
+    hub: &WakeHub,
+    poll: Duration,
+) {
+    while !wake.wait(hub.poll_after(poll)).await {
+        if !matches!(connection.is_empty().await, Ok(true)) {
+            return;
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tasker_shared::config::{Config, Mode};
 use tasker_shared::domain::Namespace;
+use tasker_shared::messaging::Channel;
 use tasker_shared::store::{health, OpenError, Store, StoreError};
 use tasker_shared::supervise::{jittered, LoopHealth};
 use tasker_shared::telemetry;
@@ -153,8 +154,10 @@ impl OrchestratorHandle {
 
 /// Measures the queues for the metrics, at a pace of its own: scrapes cost no query.
 async fn measure(store: Store, interval: Duration, health: Arc<LoopHealth>, shutdown: CancellationToken) {
+    let templates = store.hub().signal(&Channel::Templates);
+    let mut namespaces: Option<Vec<Namespace>> = None;
     loop {
-        match health::queue_depths(&store).await {
+        match depths(&store, &mut namespaces).await {
             Ok(depths) => {
                 health.turned();
                 for depth in depths {
@@ -168,8 +171,19 @@ async fn measure(store: Store, interval: Duration, health: Arc<LoopHealth>, shut
             Err(error) => health.failed(&error),
         }
         tokio::select! {
-            () = tokio::time::sleep(jittered(interval)) => {}
+            new = templates.wait(jittered(interval)) => if new { namespaces = None },
             () = shutdown.cancelled() => return,
         }
     }
+}
+
+async fn depths(
+    store: &Store,
+    namespaces: &mut Option<Vec<Namespace>>,
+) -> Result<Vec<health::QueueDepth>, StoreError> {
+    let known = match namespaces.take() {
+        Some(known) => known,
+        None => store.namespaces().await?,
+    };
+    health::queue_depths(store, namespaces.insert(known)).await
 }

@@ -50,7 +50,7 @@ pub use definition::Definition;
 pub use error::{ErrorClass, StoreError};
 pub use open::{migrate_options, OpenError};
 pub use results::{ReportConnection, ResultConnection, ResultsTaken};
-pub use sweep::{Repairs, Swept};
+pub use sweep::{Glance, Repairs, Swept};
 pub use worker::WorkerRecord;
 
 /// Access to the database. Cheap to clone; all clones share pool and cache.
@@ -80,11 +80,15 @@ impl Store {
     /// read, otherwise what the server said.
     pub async fn connect(config: &Config) -> Result<Self, StoreError> {
         let connect = connect_options(&config.database)?;
+        let after = Duration::from_millis(config.database.acquire_timeout_ms);
+        // Asked on a connection of its own: a pool tries until its time is up and
+        // then says only that, not what the server or the network said.
+        let asked = tokio::time::timeout(after, PgConnection::connect_with(&connect)).await;
+        asked.map_err(|_| StoreError::Timeout { after })??.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.database.pool_max_connections)
-            .acquire_timeout(Duration::from_millis(config.database.acquire_timeout_ms))
-            .connect_with(connect.clone())
-            .await?;
+            .acquire_timeout(after)
+            .connect_lazy_with(connect.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 pool,

@@ -15,7 +15,7 @@ use tasker_shared::messaging::Channel;
 use tasker_shared::store::{
     Attempt, ClaimConnection, ClaimInputs, Claimed, Definition, StoreError,
 };
-use tasker_shared::supervise::{jittered, within, LoopHealth, Pause};
+use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<L
                 pause.reset();
                 if claimed == 0 {
                     tokio::select! {
-                        () = wake.wait(jittered(poll)) => {}
+                        _ = wake.wait(shared.store.hub().poll_after(poll)) => {}
                         () = shared.drain.cancelled() => return,
                     }
                 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tasker_shared::config::Config;
 use tasker_shared::domain::{Namespace, Outcome};
-use tasker_shared::messaging::{Channel, Signal};
+use tasker_shared::messaging::Channel;
 use tasker_shared::store::{OpenError, Store, StoreError, WorkerRecord};
 use tasker_shared::supervise::{jittered, within, LoopHealth};
 use tasker_shared::telemetry;
@@ -85,7 +85,7 @@ pub enum WorkerError {
 }
 
 /// How often a worker says that it is there, and looks for new namespaces.
-const REFRESH: Duration = Duration::from_secs(10);
+const REFRESH: Duration = Duration::from_secs(20);
 
 /// A worker.
 pub struct Worker;
@@ -238,7 +238,7 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
             }
         }
         tokio::select! {
-            () = wait(&templates) => {}
+            _ = templates.wait(jittered(REFRESH)) => {}
             () = shared.drain.cancelled() => break,
         }
         let turn = async {
@@ -254,10 +254,6 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
         }
     }
     fetchers.into_values().collect()
-}
-
-async fn wait(templates: &Signal) {
-    templates.wait(jittered(REFRESH)).await;
 }
 
 async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle<()>>>) {

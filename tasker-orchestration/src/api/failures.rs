@@ -38,10 +38,13 @@ impl From<SubmitError> for ApiError {
         match error {
             SubmitError::Fields(fields) => Self::new(&INVALID_BODY, told).fields(fields),
             SubmitError::Context(fields) => Self::new(&CONTEXT_REFUSED, told).fields(fields),
-            SubmitError::UnknownTemplate { known_versions, version, .. } => {
-                let (field, problem) = match (version, known_versions.is_empty()) {
-                    (Some(_), false) => {
+            SubmitError::UnknownTemplate { known_versions, version, meant, .. } => {
+                let (field, problem) = match (version, known_versions.is_empty(), meant.first()) {
+                    (Some(_), false, _) => {
                         ("/version", format!("is not registered; registered are {}", known_versions.join(", ")))
+                    }
+                    (_, _, Some((namespace, name))) => {
+                        ("/namespace", format!("is perhaps {namespace}, which has a template {name}"))
                     }
                     _ => ("/name", "is not registered in this namespace".to_owned()),
                 };

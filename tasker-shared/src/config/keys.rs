@@ -74,7 +74,6 @@ pub(super) const KEYS: &[Key] = &[
     integer("engine.poll_interval_ms", 50, 60_000),
     integer("engine.wake_interval_ms", 1, 1_000),
     integer("engine.batch_max_steps", 1, 5_000),
-    integer("engine.batch_max_bytes", 4_096, 64 * MIB),
     key(
         "engine.identity_strategy",
         Kind::Choice(&["default", "hash"]),

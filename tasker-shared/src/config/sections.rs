@@ -95,7 +95,6 @@ pub struct Engine {
     pub poll_interval_ms: u64,
     pub wake_interval_ms: u64,
     pub batch_max_steps: usize,
-    pub batch_max_bytes: usize,
     pub identity_strategy: IdentityStrategy,
     /// The longest delay a handler may ask for.
     pub retry_after_max_seconds: u64,
@@ -114,11 +113,10 @@ impl Default for Engine {
             mode: Mode::Queued,
             audit: Audit::Folded,
             lease_ms: 10_000,
-            sweep_interval_ms: 2_000,
+            sweep_interval_ms: 3_000,
             poll_interval_ms: 2_000,
             wake_interval_ms: 5,
             batch_max_steps: 500,
-            batch_max_bytes: 1_048_576,
             identity_strategy: IdentityStrategy::Default,
             retry_after_max_seconds: 86_400,
             context_max_bytes: 262_144,
@@ -253,7 +251,7 @@ impl Default for Orchestration {
             intake_batch_max: 500,
             retry_after_seconds: 1,
             result_consumers: 2,
-            queue_metrics_interval_ms: 5_000,
+            queue_metrics_interval_ms: 15_000,
             drain_timeout_ms: 4_000,
         }
     }

@@ -1,7 +1,7 @@
 //! Sends and receives the wakes of one process.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Signal, WAKE_CHANNEL};
+use crate::supervise::jittered;
 
 /// The wakes of one process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,7 +27,12 @@ struct Shared {
     signals: Mutex<HashMap<String, Vec<Signal>>>,
     /// Backend that sends our wakes: hearing ourselves would wake us twice.
     sender_pid: AtomicU32,
+    /// Wakes of other processes are being heard, as far as one can tell.
+    listening: AtomicBool,
 }
+
+/// How many times rarer polls are while wakes are heard.
+const LISTENING_FACTOR: u32 = 5;
 
 /// Pauses between tries to reach the database.
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
@@ -44,6 +50,7 @@ impl WakeHub {
             arrived: Notify::new(),
             signals: Mutex::default(),
             sender_pid: AtomicU32::new(0),
+            listening: AtomicBool::new(false),
         });
         tokio::spawn(send(connect.clone(), interval, shared.clone(), ended.clone()));
         tokio::spawn(listen(connect.clone(), shared.clone(), ended.clone()));
@@ -55,6 +62,14 @@ impl WakeHub {
         let signal = Signal::default();
         lock(&self.shared.signals).entry(channel.name()).or_default().push(signal.clone());
         signal
+    }
+
+    /// How long to wait for a wake before looking all the same: `interval`, and
+    /// longer while wakes are heard. A connection that is half open looks as if
+    /// it heard, so the wait stays short enough to recover by.
+    pub fn poll_after(&self, interval: Duration) -> Duration {
+        let listening = self.shared.listening.load(Ordering::Relaxed);
+        jittered(if listening { interval * LISTENING_FACTOR } else { interval })
     }
 
     /// Wakes whoever waits for `channel`: this process at once, others soon.
@@ -142,6 +157,7 @@ async fn listen(connect: PgConnectOptions, shared: Arc<Shared>, ended: Cancellat
             error = listen_until_lost(&connect, &shared, &mut pause) => error,
             () = ended.cancelled() => return,
         };
+        shared.listening.store(false, Ordering::Relaxed);
         tracing::debug!(%error, "not listening for wakes; polling goes on");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -161,6 +177,7 @@ async fn listen_until_lost(
         Err(error) => return error,
     };
     *pause = RECONNECT_MIN;
+    shared.listening.store(true, Ordering::Relaxed);
     // Wakes may have passed unheard before.
     shared.raise_all();
     loop {

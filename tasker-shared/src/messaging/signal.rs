@@ -16,10 +16,9 @@ impl Signal {
         self.0.notify_one();
     }
 
-    /// Waits until it is raised, `limit` at most: running out of time is as good
-    /// as being woken, the caller looks. Cancel safe.
-    pub async fn wait(&self, limit: Duration) {
-        let _ = tokio::time::timeout(limit, self.0.notified()).await;
+    /// Waits until it is raised, `limit` at most; false if time ran out. Cancel safe.
+    pub async fn wait(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.0.notified()).await.is_ok()
     }
 
     /// Waits until it is raised. Cancel safe.

@@ -40,26 +40,35 @@ pub async fn missing_queues(store: &Store) -> Result<Vec<String>, StoreError> {
     Ok(missing)
 }
 
-/// Depth and age of every namespace's queue. Reads each queue table once.
+/// Depth and age of every namespace's queue, in one statement. Reads each queue
+/// table once.
 ///
 /// # Errors
 /// As for any statement.
-pub async fn queue_depths(store: &Store) -> Result<Vec<QueueDepth>, StoreError> {
-    let mut depths = Vec::new();
-    for namespace in store.namespaces().await? {
-        let statement = queue::for_namespace(
-            "SELECT count(*) AS messages,
-                    COALESCE(extract(epoch FROM clock_timestamp() - min(enqueued_at) FILTER (WHERE read_ct = 0)), 0)::float8
-                    AS oldest
-               FROM pgmq.{queue}",
-            &namespace,
-        );
-        let row = sqlx::query(&statement).fetch_one(store.pool()).await?;
-        depths.push(QueueDepth {
-            namespace,
-            messages: row.try_get("messages")?,
-            oldest_seconds: row.try_get("oldest")?,
-        });
+pub async fn queue_depths(
+    store: &Store,
+    namespaces: &[Namespace],
+) -> Result<Vec<QueueDepth>, StoreError> {
+    let each: Vec<String> = namespaces.iter().map(|ns| queue::for_namespace(DEPTH, ns)).collect();
+    if each.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(&each.join(" UNION ALL ")).fetch_all(store.pool()).await?;
+    let mut depths = Vec::with_capacity(rows.len());
+    for row in rows {
+        let name: String = row.try_get("namespace")?;
+        if let Ok(namespace) = Namespace::parse(&name) {
+            depths.push(QueueDepth {
+                namespace,
+                messages: row.try_get("messages")?,
+                oldest_seconds: row.try_get("oldest")?,
+            });
+        }
     }
     Ok(depths)
 }
+
+const DEPTH: &str = "
+    SELECT '{namespace}' AS namespace, count(*) AS messages,
+           COALESCE(extract(epoch FROM clock_timestamp() - min(enqueued_at) FILTER (WHERE read_ct = 0)), 0)::float8 AS oldest
+      FROM pgmq.{queue}";

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{Connection, PgConnection};
 
-use super::queue::RESULTS_TABLE;
+use super::queue::{self, RESULTS_TABLE};
 use super::{AdvanceConnection, Advanced, Report, Store, StoreError, HOT_PATH};
 use crate::domain::{Namespace, Outcome};
 
@@ -26,9 +26,22 @@ struct Message<R> {
     reports: R,
 }
 
+/// Writes results that are too large for a message into the step's row.
+/// Caller: [`ReportConnection::send`]. LOCKS: the message against its deletion,
+/// then the step. FENCE: as in advance.sql; the number of the attempt alone is not
+/// enough, for an operator's retry uses it again.
+/// $1 results, $2 step id, $3 attempt, $4 message id, $5 lease token.
+const STORE_RESULTS: &str = "
+    WITH fence AS MATERIALIZED (
+        SELECT 1 FROM pgmq.{queue} WHERE msg_id = $4 AND read_ct = $5 FOR KEY SHARE
+    )
+    UPDATE tasker_workflow_steps SET results = $1
+     WHERE workflow_step_id = $2 AND attempts = $3 AND in_process AND EXISTS (SELECT 1 FROM fence)";
+
 /// A worker's connection for sending reports. Commits are synchronous: a report
 /// that was sent survives.
 pub struct ReportConnection {
+    store: Store,
     connection: PgConnection,
     inline_max_bytes: usize,
     send: String,
@@ -39,6 +52,7 @@ impl ReportConnection {
     /// As for any connection.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
+            store: store.clone(),
             connection: store.dedicated(&HOT_PATH).await?,
             inline_max_bytes: store.engine().results_inline_max_bytes,
             send: format!(
@@ -59,7 +73,8 @@ impl ReportConnection {
         for report in reports {
             match self.split(report) {
                 Some((attempt_only, results)) => {
-                    heavy.push((report, results));
+                    let definition = self.store.definition(report.attempt.definition_id).await?;
+                    heavy.push((queue::for_namespace(STORE_RESULTS, definition.namespace()), report, results));
                     light.push(attempt_only);
                 }
                 None => light.push(report.clone()),
@@ -72,16 +87,15 @@ impl ReportConnection {
             return Ok(());
         }
         let mut transaction = self.connection.begin().await?;
-        for (report, results) in heavy {
-            sqlx::query(
-                "UPDATE tasker_workflow_steps SET results = $1
-                  WHERE workflow_step_id = $2 AND attempts = $3 AND in_process",
-            )
-            .bind(results)
-            .bind(report.attempt.step_id)
-            .bind(report.attempt.attempt)
-            .execute(&mut *transaction)
-            .await?;
+        for (statement, report, results) in heavy {
+            sqlx::query(&statement)
+                .bind(results)
+                .bind(report.attempt.step_id)
+                .bind(report.attempt.attempt)
+                .bind(report.attempt.message_id)
+                .bind(report.attempt.lease_token)
+                .execute(&mut *transaction)
+                .await?;
         }
         sqlx::query(&self.send).bind(&messages).execute(&mut *transaction).await?;
         transaction.commit().await?;
@@ -148,6 +162,18 @@ impl ResultConnection {
             ),
             delete: format!("DELETE FROM pgmq.{RESULTS_TABLE} WHERE msg_id = ANY ($1)"),
         })
+    }
+
+    /// Whether there is nothing to take. Not cancel safe: open the connection anew
+    /// after a cancelled call.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn is_empty(&mut self) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT NOT EXISTS (SELECT 1 FROM pgmq.{RESULTS_TABLE} WHERE vt <= clock_timestamp())"
+        );
+        Ok(sqlx::query_scalar(&sql).fetch_one(&mut self.advance.connection).await?)
     }
 
     /// Takes messages, applies their reports and deletes them, all in one

@@ -5,6 +5,8 @@
 //! only a hand in the database can cause, and count what they mend. Any number
 //! of orchestrators may sweep at once.
 
+use std::time::Duration;
+
 use sqlx::Row;
 
 use super::{begin, queue, AdvanceConnection, Advanced, Store, StoreError};
@@ -13,6 +15,19 @@ use crate::domain::Namespace;
 const DUE: &str = include_str!("sql/due.sql");
 const SUSPECTS: &str = include_str!("sql/suspects.sql");
 const REPAIR: &str = include_str!("sql/repair.sql");
+
+/// Namespaces with due steps, and the time until the next one. Plan: `step_delays_due`.
+const GLANCE: &str = "
+    SELECT DISTINCT namespace, NULL::bigint AS next_ms
+      FROM tasker.step_delays WHERE due_at <= statement_timestamp() AT TIME ZONE 'UTC'
+    UNION ALL
+    SELECT NULL, (extract(epoch FROM min(due_at) - (statement_timestamp() AT TIME ZONE 'UTC')) * 1000)::bigint
+      FROM tasker.step_delays";
+
+/// Whether a lease of a namespace has run out. Reads the queue until it finds one.
+const GLANCE_QUEUE: &str = "
+    UNION ALL
+    (SELECT '{namespace}', NULL FROM pgmq.{queue} WHERE vt <= clock_timestamp() AND read_ct > 0 LIMIT 1)";
 
 /// Most steps one statement of the sweep moves.
 const SWEEP_BATCH: i64 = 500;
@@ -24,6 +39,15 @@ pub struct Swept {
     pub due: usize,
     /// Attempts ended because their lease ran out.
     pub lost: Advanced,
+}
+
+/// What waits for the sweep.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// Namespaces with steps that are due or leases that have run out.
+    pub busy: Vec<Namespace>,
+    /// Time until the next step is due, if any waits; zero if one is due.
+    pub next_due: Option<Duration>,
 }
 
 /// What the repairs mended in one namespace.
@@ -87,18 +111,32 @@ impl Store {
         Ok(repairs)
     }
 
-    /// Milliseconds until the next step is due, `None` if none waits; 0 if one is due.
+    /// One look at what waits for the sweep in `namespaces`: a single statement,
+    /// since most looks find nothing.
     ///
     /// # Errors
     /// As for any statement.
-    pub async fn next_due_ms(&self) -> Result<Option<u64>, StoreError> {
-        let wait: Option<i64> = sqlx::query_scalar(
-            "SELECT (extract(epoch FROM min(due_at) - (statement_timestamp() AT TIME ZONE 'UTC')) * 1000)::bigint
-               FROM tasker.step_delays",
-        )
-        .fetch_one(self.pool())
-        .await?;
-        Ok(wait.map(|ms| ms.max(0).unsigned_abs()))
+    pub async fn glance(&self, namespaces: &[Namespace]) -> Result<Glance, StoreError> {
+        let mut sql = String::from(GLANCE);
+        for namespace in namespaces {
+            sql.push_str(&queue::for_namespace(GLANCE_QUEUE, namespace));
+        }
+        let rows = sqlx::query(&sql).fetch_all(self.pool()).await?;
+        let mut glance = Glance::default();
+        for row in rows {
+            let name: Option<String> = row.try_get("namespace")?;
+            match name.as_deref().map(Namespace::parse) {
+                Some(Ok(namespace)) => glance.busy.push(namespace),
+                Some(Err(_)) => {}
+                None => {
+                    let wait: Option<i64> = row.try_get("next_ms")?;
+                    glance.next_due = wait.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
+                }
+            }
+        }
+        glance.busy.sort();
+        glance.busy.dedup();
+        Ok(glance)
     }
 
     /// Namespaces that have templates, in name order.

@@ -22,7 +22,8 @@ async fn a_service_tries_to_reach_its_database_and_then_ends_and_says_why() {
         assert_eq!(status.code(), Some(1));
         process.wait_for_line("trying again", PATIENCE).await.unwrap();
         let last = format!("{program}: the database could not be reached within 1 s");
-        process.wait_for_line(&last, PATIENCE).await.unwrap();
+        let last = process.wait_for_line(&last, PATIENCE).await.unwrap();
+        assert!(last.contains("Connection refused"), "{last}");
         assert!(!process.output().contains("CANARY"), "{}", process.output());
     }
 }
@@ -65,6 +66,36 @@ async fn services_outlive_a_crash_of_the_database_and_go_on_where_they_were() {
     complete(&client, &tasks).await;
     assert!(orchestrator.process.is_running() && worker.process.is_running());
     assert_eq!(site.count("SELECT count(*) FROM tasker_tasks").await, 7);
+    site.assert_sound().await;
+}
+
+#[tokio::test]
+async fn connections_cut_in_mid_run_cost_time_and_nothing_else() {
+    let site = Site::new().await;
+    let mut orchestrator = site.orchestrator().await;
+    let mut worker = site.worker().await;
+    let client = &orchestrator.client;
+    register(client, &sleepy_diamond("diamond", 50)).await;
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        tasks.push(submit(client, "it/diamond", json!({})).await);
+    }
+    // All but the one that asks.
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for done in [1, 20, 40, 60] {
+        let processed = "SELECT count(*) FROM tasker_workflow_steps WHERE processed";
+        site.counts("the run goes on", processed, done).await;
+        assert!(site.count(cut).await > 0);
+    }
+    complete(client, &tasks).await;
+    // A claim whose answer was cut off is an attempt, and a lost one; nothing else
+    // may have counted.
+    let sums = "SELECT count(*) FROM tasker_workflow_steps s WHERE s.attempts <> 1 +
+                (SELECT count(*) FROM tasker.step_failures f WHERE f.workflow_step_id = s.workflow_step_id AND kind = 'lost')";
+    assert_eq!(site.count(sums).await, 0);
+    orchestrator.ready_answers(200).await;
+    worker.ready_answers(200).await;
     site.assert_sound().await;
 }
 

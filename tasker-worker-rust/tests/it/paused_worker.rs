@@ -2,10 +2,12 @@
 //! had happened: what it says then is stale.
 
 use serde_json::json;
+use tasker_shared::domain::State;
 use tasker_testkit::eventually;
 
-use crate::site::{complete, failure_kinds, running, step, submit, Site, PATIENCE};
-use crate::templates::{nap, register};
+use crate::site::{complete, ended, failure_kinds, running, step, submit, Site, PATIENCE};
+use crate::templates::{nap, register, template};
+use crate::verbs::by_anna;
 
 #[tokio::test]
 async fn the_late_report_of_a_worker_that_stood_still_changes_nothing() {
@@ -38,6 +40,37 @@ async fn the_late_report_of_a_worker_that_stood_still_changes_nothing() {
     // And it is of use again.
     let next = submit(client, "it/nap", json!({})).await;
     complete(client, &[next]).await;
+    site.assert_sound().await;
+}
+
+#[tokio::test]
+async fn late_results_of_an_attempt_whose_number_is_used_again_are_not_written() {
+    let site = Site::new().await;
+    let orchestrator = site.orchestrator().await;
+    // All results go around the queue, into the row of the step.
+    let around = ["engine.results_inline_max_bytes=0"];
+    let mut frozen = site.worker_with(&around).await;
+    let client = &orchestrator.client;
+    let nap = "name: nap, handler_class: Bench::Sleep, handler_config: {ms: 3000}, default_retry_limit: 1";
+    register(client, &template("once", &[nap])).await;
+    let task = submit(client, "it/once", json!({})).await;
+    running(client, task, "nap").await;
+    frozen.process.pause().unwrap();
+    assert_eq!(ended(client, task).await.state, State::Error);
+
+    // An operator's retry makes attempt 1 of another worker, which is asleep while
+    // the first one wakes with the results of its own attempt 1.
+    let lost = step(client, task, "nap").await;
+    client.retry_step(task, lost.step_id, &by_anna()).await.unwrap();
+    let _other = site.worker_with(&around).await;
+    running(client, task, "nap").await;
+    frozen.process.resume().unwrap();
+    frozen.empty_handed().await;
+    let asleep = step(client, task, "nap").await;
+    assert_eq!((asleep.in_process, asleep.attempts), (true, 1));
+    assert_eq!(asleep.results, lost.results);
+    complete(client, &[task]).await;
+    assert_eq!(step(client, task, "nap").await.results, json!({"slept_ms": 3000}));
     site.assert_sound().await;
 }
 

@@ -8,7 +8,7 @@ use crate::store::{Store, StoreError};
 use crate::wire::{Explanation, StepExplanation, StepPhase};
 
 /// Seconds after which a worker that has not refreshed its row counts as gone.
-const WORKER_GONE_SECONDS: i32 = 30;
+const WORKER_GONE_SECONDS: i32 = 60;
 
 /// Why the steps of a task stand where they stand; `None` without such a task.
 ///

@@ -7,7 +7,7 @@ use super::identity::{of_key, of_request, IdentityFields};
 use super::NewTask;
 use crate::domain::{check_json, JsonLimits, NameError, Namespace, TemplateName, Version};
 use crate::store::{templates, Store, StoreError};
-use crate::wire::{FieldProblem, TaskRequest};
+use crate::wire::{FieldProblem, TaskRequest, TemplateSummary};
 
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum SubmitError {
         version: Option<String>,
         /// Versions of that name that are registered.
         known_versions: Vec<String>,
+        /// Templates that may have been meant, as (namespace, name): of this name
+        /// in another namespace, or named with the namespace before a slash.
+        meant: Vec<(String, String)>,
     },
     /// The context does not match the template's schema.
     #[error("the context does not match the schema of the template")]
@@ -136,17 +139,25 @@ async fn unknown_template(
     name: &TemplateName,
     version: Option<Version>,
 ) -> Result<SubmitError, StoreError> {
-    let known_versions = templates::list(store)
-        .await?
-        .into_iter()
+    let registered = templates::list(store).await?;
+    let known_versions = registered
+        .iter()
         .filter(|t| t.namespace == namespace.as_str() && t.name == name.as_str())
-        .map(|t| t.version)
+        .map(|t| t.version.clone())
         .collect();
+    let is_meant = |t: &&TemplateSummary| {
+        let same_name = t.name == name.as_str() && t.namespace != namespace.as_str();
+        same_name || format!("{}/{}", t.namespace, t.name) == name.as_str()
+    };
+    let mut meant: Vec<_> =
+        registered.iter().filter(is_meant).map(|t| (t.namespace.clone(), t.name.clone())).collect();
+    meant.dedup();
     Ok(SubmitError::UnknownTemplate {
         namespace: namespace.to_string(),
         name: name.to_string(),
         version: version.map(|v| v.to_string()),
         known_versions,
+        meant,
     })
 }
 

@@ -216,8 +216,13 @@ async fn a_server_requested_delay_prevails_and_is_shown_to_rails() {
         .count("SELECT backoff_request_seconds::bigint FROM tasker_workflow_steps")
         .await;
     assert_eq!(seconds, 30);
-    let wait = engine.store.next_due_ms().await.unwrap().unwrap();
-    assert!((20_000..=30_000).contains(&wait), "{wait}");
+    let glance = engine.store.glance(&[super::harness::namespace()]).await.unwrap();
+    let wait = glance.next_due.unwrap().as_secs();
+    assert!((20..=30).contains(&wait), "{wait}");
+    assert!(glance.busy.is_empty());
+    engine.make_due().await;
+    let glance = engine.store.glance(&[super::harness::namespace()]).await.unwrap();
+    assert_eq!(glance.busy, [super::harness::namespace()]);
     engine.verify().await;
 }
 

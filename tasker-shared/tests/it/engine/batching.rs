@@ -104,7 +104,7 @@ async fn consumers_killed_inside_their_transaction_lose_nothing() {
     tasker_testkit::eventually("the consumer to wait for the lock", Duration::from_secs(10), || async {
         let killed: Vec<bool> = sqlx::query_scalar(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%outcomes of a batch%'",
+              WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '-- Applies the outcomes%'",
         )
         .fetch_all(engine.store.pool())
         .await

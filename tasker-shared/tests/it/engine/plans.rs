@@ -29,7 +29,7 @@ async fn settled(engine: &mut Engine) {
     engine.advances = tasker_shared::store::AdvanceConnection::open(&store).await.unwrap();
     tasker_testkit::eventually("old backends to end", std::time::Duration::from_secs(10), || async {
         let old: i64 = engine
-            .count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%outcomes of a batch%' AND pid <> pg_backend_pid()")
+            .count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '-- Applies the outcomes%' AND pid <> pg_backend_pid()")
             .await;
         (old == 0).then_some(())
     })

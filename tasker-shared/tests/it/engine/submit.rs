@@ -118,6 +118,20 @@ async fn refusals_name_every_field_at_fault() {
 }
 
 #[tokio::test]
+async fn a_template_sought_in_the_wrong_namespace_is_found_for_the_message() {
+    let engine = Engine::new().await;
+    for name in ["warm_up".to_owned(), format!("{NAMESPACE}/warm_up")] {
+        let request = serde_json::from_value(json!({"name": name, "context": {}})).unwrap();
+        match prepare(&engine.store, request, None).await {
+            Err(SubmitError::UnknownTemplate { meant, .. }) => {
+                assert_eq!(meant, [(NAMESPACE.to_owned(), "warm_up".to_owned())], "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn lists_page_without_gaps_and_filter() {
     let mut engine = Engine::new().await;
     let mut ids = Vec::new();

@@ -16,6 +16,7 @@ async fn a_step_whose_workers_keep_dying_fails_after_its_last_attempt() {
         assert!(engine.claim(1).await.is_empty(), "a step under way is claimed by nobody");
         engine.expire(claimed).await;
         assert!(engine.claim(1).await.is_empty(), "nor before its lost attempt is booked");
+        assert_eq!(engine.store.glance(&[namespace()]).await.unwrap().busy, [namespace()]);
         assert_eq!(engine.sweep().await.lost.applied, 1);
         engine.sweep().await;
         engine.verify().await;
