@@ -1,6 +1,6 @@
 //! Steps that do next to nothing, for measuring the engine and for tests of it.
 //!
-//! - `Bench::Noop` answers `{}` at once.
+//! - `Bench::Noop`, also known as `noop`, answers `{}` at once.
 //! - `Bench::Sleep` answers `{"slept_ms": n}` after `ms` milliseconds of its
 //!   `handler_config`, or fails retryably as soon as it is cancelled.
 
@@ -16,6 +16,7 @@ use crate::input;
 pub(crate) fn handlers() -> HandlerRegistry {
     HandlerRegistry::new()
         .register_fn("Bench::Noop", |_| async { Ok(json!({})) })
+        .register_fn("noop", |_| async { Ok(json!({})) })
         .register_fn("Bench::Sleep", |step| async move { sleep(&step).await })
 }
 

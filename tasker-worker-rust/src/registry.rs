@@ -41,6 +41,7 @@ mod tests {
             "OrderFulfilment::ReserveInventory",
             "OrderFulfilment::ShipOrder",
             "OrderFulfilment::ValidateOrder",
+            "noop",
         ];
         assert_eq!(registry().classes(), expected);
     }

@@ -17,7 +17,8 @@ use crate::domain::State;
 pub struct TaskRequest {
     /// Name of the template.
     pub name: String,
-    /// Namespace of the template; `default` when absent.
+    /// Namespace of the template; `default` when absent, or what stands before the
+    /// slash of a `name` like `namespace/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Version of the template (d.d.d); the highest registered when absent.

@@ -75,23 +75,64 @@ async fn workflows_run_beside_a_task_of_rails_which_is_shown_and_left_alone() {
     complete(client, &[task]).await;
     assert_eq!(step(client, task, "join").await.results["value"], 51_840);
 
-    let shown = client.task(11, Include { steps: true, transitions: true }).await.unwrap();
-    assert_eq!((shown.driven_by_core, shown.state), (false, State::InProgress));
+    let shown = client
+        .task(
+            11,
+            Include {
+                steps: true,
+                transitions: true,
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (shown.driven_by_core, shown.state),
+        (false, State::InProgress)
+    );
     assert_eq!(shown.context, json!({"order_id": 17}));
-    let expected = [("step_1", State::Complete), ("step_2", State::Error), ("step_3", State::Pending)];
-    assert_eq!(states(client, 11).await, expected.map(|(name, state)| (name.to_owned(), state)));
+    let expected = [
+        ("step_1", State::Complete),
+        ("step_2", State::Error),
+        ("step_3", State::Pending),
+    ];
+    assert_eq!(
+        states(client, 11).await,
+        expected.map(|(name, state)| (name.to_owned(), state))
+    );
     let phases: Vec<StepPhase> = shown.steps.unwrap().iter().map(|step| step.phase).collect();
-    assert_eq!(phases, [StepPhase::Finished, StepPhase::External, StepPhase::External]);
+    assert_eq!(
+        phases,
+        [
+            StepPhase::Finished,
+            StepPhase::External,
+            StepPhase::External
+        ]
+    );
     assert_eq!(shown.transitions.unwrap().len(), 8);
-    assert_eq!(client.explain(11).await.unwrap().steps[0].reason, "the Rails engine drives this task");
+    assert_eq!(
+        client.explain(11).await.unwrap().steps[0].reason,
+        "the Rails engine drives this task"
+    );
 
     let (anna, resolve) = (by_anna(), ResolveRequest::default());
     let driven_by_rails = (409, "TSK-2003".to_owned());
-    assert_eq!(refusal(client.cancel_task(11, &anna).await), driven_by_rails);
+    assert_eq!(
+        refusal(client.cancel_task(11, &anna).await),
+        driven_by_rails
+    );
     assert_eq!(refusal(client.retry_task(11, &anna).await), driven_by_rails);
-    assert_eq!(refusal(client.retry_step(11, 12, &anna).await), driven_by_rails);
-    assert_eq!(refusal(client.cancel_step(11, 13, &anna).await), driven_by_rails);
-    assert_eq!(refusal(client.resolve_step(11, 12, &resolve).await), driven_by_rails);
+    assert_eq!(
+        refusal(client.retry_step(11, 12, &anna).await),
+        driven_by_rails
+    );
+    assert_eq!(
+        refusal(client.cancel_step(11, 13, &anna).await),
+        driven_by_rails
+    );
+    assert_eq!(
+        refusal(client.resolve_step(11, 12, &resolve).await),
+        driven_by_rails
+    );
     assert_eq!(rails_rows(site.pool()).await, before);
     site.assert_sound().await;
 }

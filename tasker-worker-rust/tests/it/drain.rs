@@ -22,22 +22,39 @@ async fn a_worker_told_to_end_under_load_does_so_within_five_seconds_and_no_atte
     for _ in 0..10 {
         tasks.push(submit(client, "it/nap", json!({})).await);
     }
-    site.counts("its hands are full", "SELECT count(*) FROM tasker_workflow_steps WHERE in_process", 4).await;
+    site.counts(
+        "its hands are full",
+        "SELECT count(*) FROM tasker_workflow_steps WHERE in_process",
+        4,
+    )
+    .await;
     first.process.terminate().unwrap();
     first.ready_answers(503).await;
-    let status = first.process.wait_exit(Duration::from_secs(5)).await.unwrap();
+    let status = first
+        .process
+        .wait_exit(Duration::from_secs(5))
+        .await
+        .unwrap();
     assert_eq!(status.code(), Some(0), "{}", first.process.output());
     assert_eq!(site.count("SELECT count(*) FROM tasker.workers").await, 0);
     site.results_applied().await;
-    let held = site.count("SELECT count(*) FROM tasker_workflow_steps WHERE in_process OR attempts > 1").await;
+    let held = site
+        .count("SELECT count(*) FROM tasker_workflow_steps WHERE in_process OR attempts > 1")
+        .await;
     assert_eq!(held, 0);
-    let handed_back = orchestrator.metric_of("tasker_steps_finished_total", "outcome=\"handed_back\"").await;
+    let handed_back = orchestrator
+        .metric_of("tasker_steps_finished_total", "outcome=\"handed_back\"")
+        .await;
     assert!(handed_back >= 4.0, "{handed_back}");
 
     let _second = site.worker().await;
     complete(client, &tasks).await;
-    let again = site.count("SELECT count(*) FROM tasker_workflow_steps WHERE attempts <> 1").await;
-    let failures = site.count("SELECT count(*) FROM tasker.step_failures").await;
+    let again = site
+        .count("SELECT count(*) FROM tasker_workflow_steps WHERE attempts <> 1")
+        .await;
+    let failures = site
+        .count("SELECT count(*) FROM tasker.step_failures")
+        .await;
     assert_eq!((again, failures), (0, 0));
     site.assert_sound().await;
 }
@@ -70,7 +87,11 @@ async fn orchestration_told_to_end_finishes_what_it_does_and_exits_with_0() {
     let task = submit(&orchestrator.client, "it/nap", json!({})).await;
     running(&orchestrator.client, task, "nap").await;
     orchestrator.process.terminate().unwrap();
-    let status = orchestrator.process.wait_exit(Duration::from_secs(5)).await.unwrap();
+    let status = orchestrator
+        .process
+        .wait_exit(Duration::from_secs(5))
+        .await
+        .unwrap();
     assert_eq!(status.code(), Some(0), "{}", orchestrator.process.output());
     // The worker does not mind.
     worker.empty_handed().await;

@@ -34,7 +34,11 @@ fn order() -> Value {
 async fn assert_ends(client: &Client) {
     let mut tasks = Vec::new();
     for (template, last, value) in ENDS {
-        tasks.push((submit(client, template, json!({"even_number": 6})).await, last, value));
+        tasks.push((
+            submit(client, template, json!({"even_number": 6})).await,
+            last,
+            value,
+        ));
     }
     for (task, last, value) in tasks {
         complete(client, &[task]).await;
@@ -51,7 +55,9 @@ async fn every_shipped_template_is_registered_at_start_and_the_examples_end_as_t
     let _worker = site.worker().await;
     assert_eq!(orchestrator.client.templates().await.unwrap().len(), 12);
     assert_ends(&orchestrator.client).await;
-    let failed = site.count("SELECT count(*) FROM tasker.step_failures").await;
+    let failed = site
+        .count("SELECT count(*) FROM tasker.step_failures")
+        .await;
     assert_eq!(failed, 0);
     site.assert_sound().await;
 }
@@ -60,7 +66,9 @@ async fn every_shipped_template_is_registered_at_start_and_the_examples_end_as_t
 async fn results_that_go_around_the_queue_are_the_same_results() {
     let site = Site::new().await;
     let orchestrator = site.orchestrator().await;
-    let _worker = site.worker_with(&["engine.results_inline_max_bytes=0", "engine.audit=live"]).await;
+    let _worker = site
+        .worker_with(&["engine.results_inline_max_bytes=0", "engine.audit=live"])
+        .await;
     for (template, ..) in ENDS {
         register_shipped(&orchestrator.client, template).await;
     }
@@ -79,13 +87,34 @@ async fn an_order_is_fulfilled_though_the_payment_fails_once() {
     complete(client, &[task]).await;
 
     let payment = step(client, task, "charge_payment").await;
-    assert_eq!((payment.attempts, payment.results["amount"].as_str()), (2, Some("124.66")));
+    assert_eq!(
+        (payment.attempts, payment.results["amount"].as_str()),
+        (2, Some("124.66"))
+    );
     assert_eq!(failure_kinds(&payment), [(1, "retryable")]);
-    assert_eq!(payment.failures.unwrap()[0].error["error_code"], "GATEWAY_TIMEOUT");
-    let path: Vec<String> = payment.transitions.unwrap().into_iter().map(|t| t.to_state).collect();
-    assert_eq!(path, ["in_progress", "error", "pending", "in_progress", "complete"]);
+    assert_eq!(
+        payment.failures.unwrap()[0].error["error_code"],
+        "GATEWAY_TIMEOUT"
+    );
+    let path: Vec<String> = payment
+        .transitions
+        .unwrap()
+        .into_iter()
+        .map(|t| t.to_state)
+        .collect();
+    assert_eq!(
+        path,
+        ["in_progress", "error", "pending", "in_progress", "complete"]
+    );
     let notice = step(client, task, "notify_customer").await;
-    assert!(notice.results["body"].as_str().unwrap().contains("Ada Lovelace"), "{}", notice.results);
+    assert!(
+        notice.results["body"]
+            .as_str()
+            .unwrap()
+            .contains("Ada Lovelace"),
+        "{}",
+        notice.results
+    );
     site.assert_sound().await;
 }
 
@@ -100,21 +129,42 @@ async fn the_weather_report_is_written_once_nothing_is_in_its_way() {
     let directory = place.path().join("reports");
     // A file where the directory must be: the step that writes is refused for good.
     fs::write(&directory, "in the way").unwrap();
-    let task = submit(client, "analytics/flight_weather_report", json!({"output_dir": directory})).await;
+    let task = submit(
+        client,
+        "analytics/flight_weather_report",
+        json!({"output_dir": directory}),
+    )
+    .await;
     assert_eq!(ended(client, task).await.state, State::Error);
     let blocked = client.explain(task).await.unwrap();
-    let verify = blocked.steps.iter().find(|step| step.name == "verify_report").unwrap();
-    assert_eq!((verify.phase, verify.waiting_on.as_slice()), (StepPhase::Blocked, &["render_report".to_owned()][..]));
+    let verify = blocked
+        .steps
+        .iter()
+        .find(|step| step.name == "verify_report")
+        .unwrap();
+    assert_eq!(
+        (verify.phase, verify.waiting_on.as_slice()),
+        (StepPhase::Blocked, &["render_report".to_owned()][..])
+    );
 
     fs::remove_file(&directory).unwrap();
     client.retry_task(task, &by_anna()).await.unwrap();
     complete(client, &[task]).await;
     let merged = step(client, task, "merge_partitions").await;
-    assert_eq!((merged.attempts, &merged.results["partitions"]), (1, &json!(6)));
+    assert_eq!(
+        (merged.attempts, &merged.results["partitions"]),
+        (1, &json!(6))
+    );
     assert_eq!(merged.results["summary"]["rows"], 26_115);
     let render = step(client, task, "render_report").await;
-    assert_eq!((render.attempts, failure_kinds(&render)), (1, vec![(1, "permanent")]));
-    let written: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(
+        (render.attempts, failure_kinds(&render)),
+        (1, vec![(1, "permanent")])
+    );
+    let written: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(written.len(), 1, "{written:?}");
     assert!(fs::read_to_string(&written[0]).unwrap().contains("<svg"));
     site.assert_sound().await;
@@ -137,16 +187,39 @@ async fn a_step_that_refuses_ends_the_task_in_error_after_all_other_branches_fin
         ("refuses", State::Error),
         ("blocked", State::Pending),
     ];
-    assert_eq!(states(client, task).await, expected.map(|(name, state)| (name.to_owned(), state)));
+    assert_eq!(
+        states(client, task).await,
+        expected.map(|(name, state)| (name.to_owned(), state))
+    );
 
     let explanation = client.explain(task).await.unwrap();
-    assert_eq!(explanation.summary, "The task is error: 4 of 6 steps done, 1 failed, 1 blocked.");
-    let [refuses, blocked] = &explanation.steps[..] else { panic!("{explanation:?}") };
-    assert!(refuses.reason.contains("the account does not exist"), "{refuses:?}");
-    assert_eq!((blocked.phase, blocked.waiting_on.as_slice()), (StepPhase::Blocked, &["refuses".to_owned()][..]));
-    assert_eq!(failure_kinds(&step(client, task, "recovers").await), [(1, "retryable"), (2, "retryable")]);
-    assert_eq!(failure_kinds(&step(client, task, "panics_once").await), [(1, "panic")]);
-    assert_eq!(failure_kinds(&step(client, task, "refuses").await), [(1, "permanent")]);
+    assert_eq!(
+        explanation.summary,
+        "The task is error: 4 of 6 steps done, 1 failed, 1 blocked."
+    );
+    let [refuses, blocked] = &explanation.steps[..] else {
+        panic!("{explanation:?}")
+    };
+    assert!(
+        refuses.reason.contains("the account does not exist"),
+        "{refuses:?}"
+    );
+    assert_eq!(
+        (blocked.phase, blocked.waiting_on.as_slice()),
+        (StepPhase::Blocked, &["refuses".to_owned()][..])
+    );
+    assert_eq!(
+        failure_kinds(&step(client, task, "recovers").await),
+        [(1, "retryable"), (2, "retryable")]
+    );
+    assert_eq!(
+        failure_kinds(&step(client, task, "panics_once").await),
+        [(1, "panic")]
+    );
+    assert_eq!(
+        failure_kinds(&step(client, task, "refuses").await),
+        [(1, "permanent")]
+    );
     assert!(worker.process.is_running());
     site.assert_sound().await;
 }
@@ -167,7 +240,9 @@ async fn one_process_runs_the_same_workflows_without_a_results_queue() {
     let task = submit(&dev.client, "ecommerce/order_fulfilment", order()).await;
     complete(&dev.client, &[task]).await;
     assert_eq!(step(&dev.client, task, "charge_payment").await.attempts, 2);
-    let sent = site.count("SELECT last_value + is_called::int - 1 FROM pgmq.q_step_results_msg_id_seq").await;
+    let sent = site
+        .count("SELECT last_value + is_called::int - 1 FROM pgmq.q_step_results_msg_id_seq")
+        .await;
     assert_eq!(sent, 0);
     site.assert_sound().await;
 

@@ -21,12 +21,29 @@ async fn a_handler_that_outlives_its_timeout_is_ended_retried_and_exhausted() {
         "name: slow, handler_class: Bench::Sleep, handler_config: {{ms: 3600000}}, timeout_seconds: 0.2, \
          default_retry_limit: 2, {AT_ONCE}"
     );
-    register(client, &template("slow", &[&slow, "name: after, depends_on_step: slow, handler_class: Bench::Noop"])).await;
+    register(
+        client,
+        &template(
+            "slow",
+            &[
+                &slow,
+                "name: after, depends_on_step: slow, handler_class: Bench::Noop",
+            ],
+        ),
+    )
+    .await;
     let task = submit(client, "it/slow", json!({})).await;
     assert_eq!(ended(client, task).await.state, State::Error);
     let slow = step(client, task, "slow").await;
-    assert_eq!((slow.attempts, failure_kinds(&slow)), (2, vec![(1, "timeout"), (2, "timeout")]));
-    assert!(slow.results["error"].as_str().unwrap().contains("0.2 s"), "{}", slow.results);
+    assert_eq!(
+        (slow.attempts, failure_kinds(&slow)),
+        (2, vec![(1, "timeout"), (2, "timeout")])
+    );
+    assert!(
+        slow.results["error"].as_str().unwrap().contains("0.2 s"),
+        "{}",
+        slow.results
+    );
     assert_eq!(step(client, task, "after").await.attempts, 0);
     worker.empty_handed().await;
     site.assert_sound().await;
@@ -38,15 +55,23 @@ async fn a_panic_fails_the_attempt_and_not_the_worker() {
     let orchestrator = site.orchestrator().await;
     let mut worker = site.worker().await;
     let client = &orchestrator.client;
-    let once = format!("name: once, handler_class: Examples::Panic, handler_config: {{times: 1}}, {AT_ONCE}");
+    let once = format!(
+        "name: once, handler_class: Examples::Panic, handler_config: {{times: 1}}, {AT_ONCE}"
+    );
     let always = format!("name: always, handler_class: Examples::Panic, handler_config: {{}}, default_retry_limit: 2, {AT_ONCE}");
     register(client, &template("panics", &[&once, &always])).await;
     let task = submit(client, "it/panics", json!({})).await;
     assert_eq!(ended(client, task).await.state, State::Error);
     let once = step(client, task, "once").await;
-    assert_eq!((once.state, failure_kinds(&once)), (State::Complete, vec![(1, "panic")]));
+    assert_eq!(
+        (once.state, failure_kinds(&once)),
+        (State::Complete, vec![(1, "panic")])
+    );
     let always = step(client, task, "always").await;
-    assert_eq!((always.state, failure_kinds(&always)), (State::Error, vec![(1, "panic"), (2, "panic")]));
+    assert_eq!(
+        (always.state, failure_kinds(&always)),
+        (State::Error, vec![(1, "panic"), (2, "panic")])
+    );
     assert!(worker.process.is_running());
     worker.ready_answers(200).await;
     site.assert_sound().await;
@@ -56,7 +81,12 @@ async fn a_panic_fails_the_attempt_and_not_the_worker() {
 async fn results_over_the_limit_fail_the_step_for_good_and_are_not_stored() {
     let site = Site::new().await;
     let orchestrator = site.orchestrator().await;
-    let _worker = site.worker_with(&["engine.result_max_bytes=1024", "engine.results_inline_max_bytes=512"]).await;
+    let _worker = site
+        .worker_with(&[
+            "engine.result_max_bytes=1024",
+            "engine.results_inline_max_bytes=512",
+        ])
+        .await;
     let client = &orchestrator.client;
     // The last step answers with the names of its parents, which are long.
     let (mut parents, mut names) = (Vec::new(), String::new());
@@ -65,12 +95,24 @@ async fn results_over_the_limit_fail_the_step_for_good_and_are_not_stored() {
         parents.push(format!("name: {name}, handler_class: Examples::Add"));
         let _ = write!(names, "{name}, ");
     }
-    parents.push(format!("name: last, depends_on_steps: [{names}], handler_class: Examples::Add"));
-    register(client, &template("wide", &parents.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    parents.push(format!(
+        "name: last, depends_on_steps: [{names}], handler_class: Examples::Add"
+    ));
+    register(
+        client,
+        &template(
+            "wide",
+            &parents.iter().map(String::as_str).collect::<Vec<_>>(),
+        ),
+    )
+    .await;
     let task = submit(client, "it/wide", json!({"even_number": 2})).await;
     assert_eq!(ended(client, task).await.state, State::Error);
     let last = step(client, task, "last").await;
-    assert_eq!((last.attempts, failure_kinds(&last)), (1, vec![(1, "permanent")]));
+    assert_eq!(
+        (last.attempts, failure_kinds(&last)),
+        (1, vec![(1, "permanent")])
+    );
     assert_eq!(last.results["error_class"], "Tasker::UnstorableResults");
     assert!(last.results.get("parents").is_none(), "{}", last.results);
     site.assert_sound().await;

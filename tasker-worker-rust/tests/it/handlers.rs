@@ -11,7 +11,13 @@ use crate::verbs::by_anna;
 
 fn order(handler_class: &str) -> String {
     let ship = format!("name: ship, handler_class: {handler_class}");
-    template("order", &[&ship, "name: notify, depends_on_step: ship, handler_class: Bench::Noop"])
+    template(
+        "order",
+        &[
+            &ship,
+            "name: notify, depends_on_step: ship, handler_class: Bench::Noop",
+        ],
+    )
 }
 
 #[tokio::test]
@@ -22,7 +28,12 @@ async fn a_step_without_a_handler_is_explained_and_kept_until_somebody_acts() {
     register(client, &order("Shop::Shipp")).await;
     let parked = submit(client, "it/order", json!({})).await;
     let nobody = client.explain(parked).await.unwrap();
-    assert!(nobody.steps[0].reason.contains("no live worker serves namespace it"), "{nobody:?}");
+    assert!(
+        nobody.steps[0]
+            .reason
+            .contains("no live worker serves namespace it"),
+        "{nobody:?}"
+    );
 
     let _worker = site.worker().await;
     let probe = || async {
@@ -31,8 +42,15 @@ async fn a_step_without_a_handler_is_explained_and_kept_until_somebody_acts() {
     };
     let explanation = eventually("a worker has looked at the step", PATIENCE, probe).await;
     let ship = &explanation.steps[0];
-    assert!(ship.reason.contains("no live worker of namespace it has a handler Shop::Shipp"), "{ship:?}");
-    assert_eq!(ship.remedy.as_deref(), Some("register Shop::Shipp in a worker that serves namespace it"));
+    assert!(
+        ship.reason
+            .contains("no live worker of namespace it has a handler Shop::Shipp"),
+        "{ship:?}"
+    );
+    assert_eq!(
+        ship.remedy.as_deref(),
+        Some("register Shop::Shipp in a worker that serves namespace it")
+    );
     assert_eq!(explanation.steps[1].waiting_on, ["ship"]);
     assert_eq!(step(client, parked, "ship").await.attempts, 0);
 
@@ -41,12 +59,18 @@ async fn a_step_without_a_handler_is_explained_and_kept_until_somebody_acts() {
     let next = submit(client, "it/order", json!({})).await;
     complete(client, &[next]).await;
     let ship = step(client, parked, "ship").await;
-    assert_eq!((ship.handler_class.as_deref(), ship.state), (Some("Shop::Shipp"), State::Pending));
+    assert_eq!(
+        (ship.handler_class.as_deref(), ship.state),
+        (Some("Shop::Shipp"), State::Pending)
+    );
     site.assert_sound().await;
 
     let cancelled = client.cancel_task(parked, &by_anna()).await.unwrap();
     assert_eq!(cancelled.state, State::Cancelled);
-    assert_eq!(site.count("SELECT count(*) FROM tasker.step_delays").await, 0);
+    assert_eq!(
+        site.count("SELECT count(*) FROM tasker.step_delays").await,
+        0
+    );
     site.assert_sound().await;
 }
 
@@ -61,7 +85,12 @@ async fn a_step_without_a_handler_runs_once_a_worker_has_it() {
     let task = submit(client, "it/order", json!({})).await;
     let explanation = client.explain(task).await.unwrap();
     assert_eq!(explanation.steps[0].phase, StepPhase::Enqueued);
-    assert!(explanation.steps[0].reason.contains("no live worker serves namespace it"), "{explanation:?}");
+    assert!(
+        explanation.steps[0]
+            .reason
+            .contains("no live worker serves namespace it"),
+        "{explanation:?}"
+    );
     let _worker = site.worker().await;
     complete(client, &[task]).await;
     site.assert_sound().await;

@@ -24,10 +24,16 @@ fn keyed(client: usize, number: usize) -> TaskRequest {
 }
 
 /// Submits until the service is gone; task ids by key.
-async fn submit_until_gone(client: Client, number: usize, acknowledged: Arc<AtomicUsize>) -> BTreeMap<String, i64> {
+async fn submit_until_gone(
+    client: Client,
+    number: usize,
+    acknowledged: Arc<AtomicUsize>,
+) -> BTreeMap<String, i64> {
     let mut tasks = BTreeMap::new();
     for request in (0..EACH).map(|n| keyed(number, n)) {
-        let Ok(submitted) = client.submit(&request).await else { break };
+        let Ok(submitted) = client.submit(&request).await else {
+            break;
+        };
         tasks.insert(request.idempotency_key.unwrap(), submitted.task.task_id);
         acknowledged.fetch_add(1, Ordering::Relaxed);
     }
@@ -43,9 +49,16 @@ async fn what_was_acknowledged_before_the_kill_is_there_after_it_and_all_of_it_e
 
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| tokio::spawn(submit_until_gone(orchestrator.client.clone(), number, acknowledged.clone())))
+        .map(|number| {
+            tokio::spawn(submit_until_gone(
+                orchestrator.client.clone(),
+                number,
+                acknowledged.clone(),
+            ))
+        })
         .collect();
-    let probe = || async { (acknowledged.load(Ordering::Relaxed) >= CLIENTS * EACH / 4).then_some(()) };
+    let probe =
+        || async { (acknowledged.load(Ordering::Relaxed) >= CLIENTS * EACH / 4).then_some(()) };
     eventually("submissions are under way", PATIENCE, probe).await;
     orchestrator.process.kill_9().unwrap();
     let mut before = BTreeMap::new();
@@ -65,7 +78,10 @@ async fn what_was_acknowledged_before_the_kill_is_there_after_it_and_all_of_it_e
         tasks.insert(again.task.task_id);
     }
     assert_eq!(tasks.len(), CLIENTS * EACH);
-    assert_eq!(site.count("SELECT count(*) FROM tasker_tasks").await, tasks.len() as i64);
+    assert_eq!(
+        site.count("SELECT count(*) FROM tasker_tasks").await,
+        tasks.len() as i64
+    );
     complete(client, &tasks.into_iter().collect::<Vec<_>>()).await;
     site.assert_sound().await;
 }
@@ -75,24 +91,38 @@ async fn reports_that_waited_longer_than_a_lease_for_orchestration_still_count()
     let site = Site::new().await;
     let mut orchestrator = site.orchestrator().await;
     // Many small messages: the sweep is there before all of them are applied.
-    let worker = site.worker_with(&["worker.report_batch_max=1", "worker.concurrency=400"]).await;
+    let worker = site
+        .worker_with(&["worker.report_batch_max=1", "worker.concurrency=400"])
+        .await;
     let client = orchestrator.client.clone();
     // One attempt each: an attempt taken for lost would fail the task.
     let names: Vec<String> = (0..STEPS)
         .map(|n| format!("name: s{n}, handler_class: Bench::Sleep, handler_config: {{ms: 1500}}, default_retry_limit: 1"))
         .collect();
-    register(&client, &template("wide", &names.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    register(
+        &client,
+        &template(
+            "wide",
+            &names.iter().map(String::as_str).collect::<Vec<_>>(),
+        ),
+    )
+    .await;
     let task = submit(&client, "it/wide", json!({})).await;
     let running = "SELECT count(*) FROM tasker_workflow_steps WHERE in_process";
     site.counts("all steps run", running, STEPS).await;
     orchestrator.process.kill_9().unwrap();
     worker.empty_handed().await;
     let expired = "SELECT count(*) FROM pgmq.q_steps_it WHERE vt <= clock_timestamp()";
-    site.counts("their leases have run out", expired, STEPS).await;
+    site.counts("their leases have run out", expired, STEPS)
+        .await;
 
     let orchestrator = site.orchestrator().await;
     complete(&orchestrator.client, &[task]).await;
-    assert_eq!(site.count("SELECT count(*) FROM tasker.step_failures").await, 0);
+    assert_eq!(
+        site.count("SELECT count(*) FROM tasker.step_failures")
+            .await,
+        0
+    );
     site.assert_sound().await;
 }
 
@@ -111,5 +141,24 @@ async fn a_worker_keeps_its_lease_while_there_is_no_orchestration() {
     complete(&orchestrator.client, &[task]).await;
     let nap = step(&orchestrator.client, task, "nap").await;
     assert_eq!((nap.attempts, failure_kinds(&nap)), (1, vec![]));
+    site.assert_sound().await;
+}
+
+#[tokio::test]
+async fn when_everything_is_killed_at_once_everything_goes_on_after_a_restart() {
+    let site = Site::new().await;
+    let (mut orchestrator, mut worker) = (site.orchestrator().await, site.worker().await);
+    register(&orchestrator.client, &sleepy_diamond("diamond", 300)).await;
+    let mut tasks = Vec::new();
+    for _ in 0..6 {
+        tasks.push(submit(&orchestrator.client, "it/diamond", json!({})).await);
+    }
+    let processed = "SELECT count(*) FROM tasker_workflow_steps WHERE processed";
+    site.counts("every task is under way", processed, 6).await;
+    orchestrator.process.kill_9().unwrap();
+    worker.process.kill_9().unwrap();
+    site.assert_sound().await;
+    let (orchestrator, _worker) = (site.orchestrator().await, site.worker().await);
+    complete(&orchestrator.client, &tasks).await;
     site.assert_sound().await;
 }

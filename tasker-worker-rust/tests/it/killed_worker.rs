@@ -19,7 +19,10 @@ async fn kill_in_mid_run(site: &Site, worker: &mut Service) -> BTreeSet<i64> {
         worker.process.pause().unwrap();
         site.results_applied().await;
         let held = "SELECT workflow_step_id FROM tasker_workflow_steps WHERE in_process";
-        let held: Vec<i64> = sqlx::query_scalar(held).fetch_all(site.pool()).await.unwrap();
+        let held: Vec<i64> = sqlx::query_scalar(held)
+            .fetch_all(site.pool())
+            .await
+            .unwrap();
         if !held.is_empty() {
             worker.process.kill_9().unwrap();
             return held.into_iter().collect();
@@ -39,7 +42,12 @@ async fn exactly_the_steps_of_a_killed_worker_run_again_and_their_lost_attempts_
     for _ in 0..6 {
         tasks.push(submit(client, "it/diamond", json!({})).await);
     }
-    site.counts("every task is under way", "SELECT count(*) FROM tasker_workflow_steps WHERE processed", 6).await;
+    site.counts(
+        "every task is under way",
+        "SELECT count(*) FROM tasker_workflow_steps WHERE processed",
+        6,
+    )
+    .await;
     let orphans = kill_in_mid_run(&site, &mut first).await;
     let _second = site.worker().await;
 
@@ -67,7 +75,10 @@ async fn exactly_the_steps_of_a_killed_worker_run_again_and_their_lost_attempts_
 async fn a_worker_that_is_there_already_takes_over_within_lease_and_sweep() {
     let site = Site::new().await;
     let orchestrator = site.orchestrator().await;
-    let workers = [&["worker.concurrency=3"][..], &["worker.concurrency=3", "engine.audit=live"]];
+    let workers = [
+        &["worker.concurrency=3"][..],
+        &["worker.concurrency=3", "engine.audit=live"],
+    ];
     let mut doomed = site.worker_with(workers[0]).await;
     let _survivor = site.worker_with(workers[1]).await;
     let client = &orchestrator.client;
@@ -79,14 +90,22 @@ async fn a_worker_that_is_there_already_takes_over_within_lease_and_sweep() {
         tasks.push(submit(client, "it/long", json!({})).await);
     }
     tasks.push(submit(client, "it/diamond", json!({})).await);
-    site.counts("both workers have their hands full", RUNNING, 6).await;
+    site.counts("both workers have their hands full", RUNNING, 6)
+        .await;
     doomed.process.kill_9().unwrap();
 
     let probe = || async {
-        let lost = site.count("SELECT count(*) FROM tasker.step_failures WHERE kind = 'lost'").await;
+        let lost = site
+            .count("SELECT count(*) FROM tasker.step_failures WHERE kind = 'lost'")
+            .await;
         (lost >= 3).then_some(())
     };
-    eventually("the lost attempts are booked", std::time::Duration::from_secs(20), probe).await;
+    eventually(
+        "the lost attempts are booked",
+        std::time::Duration::from_secs(20),
+        probe,
+    )
+    .await;
     complete(client, &tasks).await;
     let sums = "SELECT count(*) FROM tasker_workflow_steps s WHERE s.attempts <> 1 +
                 (SELECT count(*) FROM tasker.step_failures f WHERE f.workflow_step_id = s.workflow_step_id)";
@@ -101,15 +120,31 @@ async fn a_step_that_may_run_once_fails_with_its_worker_and_says_so() {
     let mut worker = site.worker().await;
     let client = &orchestrator.client;
     let only = "name: only, handler_class: Bench::Sleep, handler_config: {ms: 60000}, default_retry_limit: 1";
-    register(client, &template("once", &[only, "name: after, depends_on_step: only, handler_class: Bench::Noop"])).await;
+    register(
+        client,
+        &template(
+            "once",
+            &[
+                only,
+                "name: after, depends_on_step: only, handler_class: Bench::Noop",
+            ],
+        ),
+    )
+    .await;
     let task = submit(client, "it/once", json!({})).await;
     running(client, task, "only").await;
     worker.process.kill_9().unwrap();
     assert_eq!(ended(client, task).await.state, State::Error);
     let only = step(client, task, "only").await;
-    assert_eq!((only.attempts, failure_kinds(&only)), (1, vec![(1, "lost")]));
+    assert_eq!(
+        (only.attempts, failure_kinds(&only)),
+        (1, vec![(1, "lost")])
+    );
     let explanation = client.explain(task).await.unwrap();
-    assert!(explanation.steps[0].reason.contains("no attempt is left"), "{explanation:?}");
+    assert!(
+        explanation.steps[0].reason.contains("no attempt is left"),
+        "{explanation:?}"
+    );
     assert_eq!(explanation.steps[1].waiting_on, ["only"]);
     site.assert_sound().await;
 }

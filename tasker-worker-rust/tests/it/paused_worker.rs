@@ -23,7 +23,10 @@ async fn the_late_report_of_a_worker_that_stood_still_changes_nothing() {
     let _other = site.worker().await;
     complete(client, &[task]).await;
     let before = step(client, task, "nap").await;
-    assert_eq!((before.attempts, failure_kinds(&before)), (2, vec![(1, "lost")]));
+    assert_eq!(
+        (before.attempts, failure_kinds(&before)),
+        (2, vec![(1, "lost")])
+    );
 
     frozen.process.resume().unwrap();
     frozen.empty_handed().await;
@@ -36,7 +39,10 @@ async fn the_late_report_of_a_worker_that_stood_still_changes_nothing() {
     eventually("somebody noticed", PATIENCE, probe).await;
     site.results_applied().await;
     let after = step(client, task, "nap").await;
-    assert_eq!(serde_json::to_value(&after).unwrap(), serde_json::to_value(&before).unwrap());
+    assert_eq!(
+        serde_json::to_value(&after).unwrap(),
+        serde_json::to_value(&before).unwrap()
+    );
     // And it is of use again.
     let next = submit(client, "it/nap", json!({})).await;
     complete(client, &[next]).await;
@@ -61,7 +67,10 @@ async fn late_results_of_an_attempt_whose_number_is_used_again_are_not_written()
     // An operator's retry makes attempt 1 of another worker, which is asleep while
     // the first one wakes with the results of its own attempt 1.
     let lost = step(client, task, "nap").await;
-    client.retry_step(task, lost.step_id, &by_anna()).await.unwrap();
+    client
+        .retry_step(task, lost.step_id, &by_anna())
+        .await
+        .unwrap();
     let _other = site.worker_with(&around).await;
     running(client, task, "nap").await;
     frozen.process.resume().unwrap();
@@ -70,7 +79,10 @@ async fn late_results_of_an_attempt_whose_number_is_used_again_are_not_written()
     assert_eq!((asleep.in_process, asleep.attempts), (true, 1));
     assert_eq!(asleep.results, lost.results);
     complete(client, &[task]).await;
-    assert_eq!(step(client, task, "nap").await.results, json!({"slept_ms": 3000}));
+    assert_eq!(
+        step(client, task, "nap").await.results,
+        json!({"slept_ms": 3000})
+    );
     site.assert_sound().await;
 }
 

@@ -43,7 +43,10 @@ impl Site {
 
     pub(crate) async fn of(database: TestDatabase) -> Self {
         let url = database.url().to_owned();
-        Self { _database: Some(database), ..Self::at(&url).await }
+        Self {
+            _database: Some(database),
+            ..Self::at(&url).await
+        }
     }
 
     /// On a database that is not the site's own.
@@ -52,7 +55,11 @@ impl Site {
         config.database.url = Some(Secret::new(url.to_owned()));
         config.database.pool_max_connections = 2;
         let store = Store::connect(&config).await.unwrap();
-        Self { store, url: url.to_owned(), _database: None }
+        Self {
+            store,
+            url: url.to_owned(),
+            _database: None,
+        }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -61,7 +68,10 @@ impl Site {
 
     /// One value by SQL, for what no caller is shown.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(self.pool()).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_one(self.pool())
+            .await
+            .unwrap()
     }
 
     /// Waits until `sql` counts at least `least`.
@@ -95,8 +105,15 @@ impl Site {
 
     /// A program with the usual settings and then those given.
     pub(crate) fn command(&self, program: &str, settings: &[&str]) -> ServiceBuilder {
-        let builder = ServiceProcess::binary(program).unwrap().env("DATABASE_URL", &self.url);
-        SETTINGS.iter().chain(settings).fold(builder, |builder, setting| builder.arg("--set").arg(setting))
+        let builder = ServiceProcess::binary(program)
+            .unwrap()
+            .env("DATABASE_URL", &self.url);
+        SETTINGS
+            .iter()
+            .chain(settings)
+            .fold(builder, |builder, setting| {
+                builder.arg("--set").arg(setting)
+            })
     }
 
     /// No invariant of the engine is broken.
@@ -120,13 +137,20 @@ impl Service {
         let mut process = builder.start().unwrap();
         let address = process.wait_for_address(line, PATIENCE).await.unwrap();
         let client = Client::new(&format!("http://{address}")).unwrap();
-        Self { process, address, client }
+        Self {
+            process,
+            address,
+            client,
+        }
     }
 
     /// Waits for an answer of `/health/ready` with this status.
     pub(crate) async fn ready_answers(&mut self, status: u16) {
         let address = self.address;
-        self.process.wait_for_status(address, "/health/ready", status, PATIENCE).await.unwrap();
+        self.process
+            .wait_for_status(address, "/health/ready", status, PATIENCE)
+            .await
+            .unwrap();
     }
 
     /// A metric, all its series together.
@@ -137,7 +161,8 @@ impl Service {
     /// A metric, all its series with this label together.
     pub(crate) async fn metric_of(&self, name: &str, label: &str) -> f64 {
         let text = self.client.metrics().await.unwrap();
-        let of_metric = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
+        let of_metric =
+            |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
         let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
         text.lines().filter(of_metric).filter_map(value).sum()
     }
@@ -165,7 +190,12 @@ pub(crate) fn request(template: &str, context: Value) -> TaskRequest {
 
 /// Submits a task of `namespace/name`; its id.
 pub(crate) async fn submit(client: &Client, template: &str, context: Value) -> i64 {
-    client.submit(&request(template, context)).await.unwrap().task.task_id
+    client
+        .submit(&request(template, context))
+        .await
+        .unwrap()
+        .task
+        .task_id
 }
 
 /// Waits for the end of a task.
@@ -177,7 +207,12 @@ pub(crate) async fn ended(client: &Client, task_id: i64) -> TaskView {
 pub(crate) async fn complete(client: &Client, tasks: &[i64]) {
     for task_id in tasks {
         let task = ended(client, *task_id).await;
-        assert_eq!(task.state, State::Complete, "{:?}", client.explain(*task_id).await);
+        assert_eq!(
+            task.state,
+            State::Complete,
+            "{:?}",
+            client.explain(*task_id).await
+        );
     }
 }
 
@@ -196,11 +231,28 @@ pub(crate) async fn running(client: &Client, task_id: i64, name: &str) -> StepVi
 
 /// Kinds of the failed attempts of a step, oldest first.
 pub(crate) fn failure_kinds(step: &StepView) -> Vec<(i32, &str)> {
-    step.failures.iter().flatten().map(|failure| (failure.attempt, failure.kind.as_str())).collect()
+    step.failures
+        .iter()
+        .flatten()
+        .map(|failure| (failure.attempt, failure.kind.as_str()))
+        .collect()
 }
 
 /// States of all steps of a task by name, in template order.
 pub(crate) async fn states(client: &Client, task_id: i64) -> Vec<(String, State)> {
-    let task = client.task(task_id, Include { steps: true, transitions: false }).await.unwrap();
-    task.steps.unwrap().into_iter().map(|step| (step.name, step.state)).collect()
+    let task = client
+        .task(
+            task_id,
+            Include {
+                steps: true,
+                transitions: false,
+            },
+        )
+        .await
+        .unwrap();
+    task.steps
+        .unwrap()
+        .into_iter()
+        .map(|step| (step.name, step.state))
+        .collect()
 }

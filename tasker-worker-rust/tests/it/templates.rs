@@ -19,7 +19,8 @@ pub(crate) fn template(name: &str, steps: &[&str]) -> String {
 
 /// A diamond of steps that sleep.
 pub(crate) fn sleepy_diamond(name: &str, ms: u64) -> String {
-    let step = |rest: &str| format!("{rest}, handler_class: Bench::Sleep, handler_config: {{ms: {ms}}}");
+    let step =
+        |rest: &str| format!("{rest}, handler_class: Bench::Sleep, handler_config: {{ms: {ms}}}");
     let steps = [
         step("name: first"),
         step("name: left, depends_on_step: first"),

@@ -39,7 +39,9 @@ fn take(mut stream: &TcpStream, kept: &Bodies) -> Option<()> {
         let mut line = String::new();
         while reader.read_line(&mut line).ok()? > 2 {
             let header = line.trim().to_ascii_lowercase();
-            length = header.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
+            length = header
+                .strip_prefix("content-length:")
+                .map_or(length, |n| n.trim().parse().unwrap());
             line.clear();
         }
         if line.is_empty() {
@@ -48,7 +50,9 @@ fn take(mut stream: &TcpStream, kept: &Bodies) -> Option<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         kept.lock().unwrap().push(body);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .ok()?;
     }
 }
 
@@ -57,7 +61,11 @@ fn holds(body: &[u8], part: &[u8]) -> bool {
 }
 
 async fn traced_task(site: &Site, orchestrator: &Service) -> i64 {
-    register(&orchestrator.client, &template("order", &["name: ship, handler_class: Bench::Noop"])).await;
+    register(
+        &orchestrator.client,
+        &template("order", &["name: ship, handler_class: Bench::Noop"]),
+    )
+    .await;
     let client = orchestrator.client.clone().with_traceparent(TRACEPARENT);
     let task = submit(&client, "it/order", json!({})).await;
     complete(&orchestrator.client, &[task]).await;
@@ -68,14 +76,17 @@ async fn traced_task(site: &Site, orchestrator: &Service) -> i64 {
 #[tokio::test]
 async fn without_an_exporter_the_trace_of_the_request_is_handed_on_as_it_came() {
     let site = Site::new().await;
-    let orchestrator = site.orchestrator_with(&["telemetry.log_level=warn,tasker_orchestration=info"]).await;
+    let orchestrator = site
+        .orchestrator_with(&["telemetry.log_level=warn,tasker_orchestration=info"])
+        .await;
     let _worker = site.worker().await;
     let task = traced_task(&site, &orchestrator).await;
-    let stored: String = sqlx::query_scalar("SELECT traceparent FROM tasker.task_runs WHERE task_id = $1")
-        .bind(task)
-        .fetch_one(site.pool())
-        .await
-        .unwrap();
+    let stored: String =
+        sqlx::query_scalar("SELECT traceparent FROM tasker.task_runs WHERE task_id = $1")
+            .bind(task)
+            .fetch_one(site.pool())
+            .await
+            .unwrap();
     assert_eq!(stored, TRACEPARENT);
 }
 
@@ -85,27 +96,44 @@ async fn request_and_handler_are_spans_of_one_trace_though_they_ran_in_two_proce
     let (endpoint, bodies) = collector();
     let start = |program: &'static str, line: &'static str| {
         let builder = site.command(program, &[]);
-        let builder = builder.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "100");
+        let builder = builder
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+            .env("OTEL_BSP_SCHEDULE_DELAY", "100");
         Service::start(builder, line)
     };
     let orchestrator = start("tasker-orchestrator", "orchestration started").await;
     let _worker = start("tasker-worker", "worker started").await;
     let task = traced_task(&site, &orchestrator).await;
-    let stored: String = sqlx::query_scalar("SELECT traceparent FROM tasker.task_runs WHERE task_id = $1")
-        .bind(task)
-        .fetch_one(site.pool())
-        .await
-        .unwrap();
+    let stored: String =
+        sqlx::query_scalar("SELECT traceparent FROM tasker.task_runs WHERE task_id = $1")
+            .bind(task)
+            .fetch_one(site.pool())
+            .await
+            .unwrap();
     // The span of the request, which is the parent of the handler's.
     assert_eq!(stored[..36], TRACEPARENT[..36]);
     assert_ne!(stored, TRACEPARENT);
-    let parent = u64::from_str_radix(&stored[36..52], 16).unwrap().to_be_bytes();
-    for (service, span) in [("tasker-orchestrator", "request"), ("tasker-worker", "step")] {
+    let parent = u64::from_str_radix(&stored[36..52], 16)
+        .unwrap()
+        .to_be_bytes();
+    for (service, span) in [
+        ("tasker-orchestrator", "request"),
+        ("tasker-worker", "step"),
+    ] {
         let parts = [service.as_bytes(), span.as_bytes(), &TRACE_ID, &parent];
         let probe = || {
-            let seen = bodies.lock().unwrap().iter().any(|body| parts.iter().all(|part| holds(body, part)));
+            let seen = bodies
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|body| parts.iter().all(|part| holds(body, part)));
             async move { seen.then_some(()) }
         };
-        eventually(&format!("a span {span} of {service} in the trace"), PATIENCE, probe).await;
+        eventually(
+            &format!("a span {span} of {service} in the trace"),
+            PATIENCE,
+            probe,
+        )
+        .await;
     }
 }

@@ -1,12 +1,14 @@
 //! Checks a request and makes of it a task that can be written.
 
+use std::sync::Arc;
+
 use chrono::Utc;
 use serde_json::Value;
 
 use super::identity::{of_key, of_request, IdentityFields};
 use super::NewTask;
 use crate::domain::{check_json, JsonLimits, NameError, Namespace, TemplateName, Version};
-use crate::store::{templates, Store, StoreError};
+use crate::store::{templates, Definition, Store, StoreError};
 use crate::wire::{FieldProblem, TaskRequest, TemplateSummary};
 
 /// Why a request was refused.
@@ -23,8 +25,7 @@ pub enum SubmitError {
         version: Option<String>,
         /// Versions of that name that are registered.
         known_versions: Vec<String>,
-        /// Templates that may have been meant, as (namespace, name): of this name
-        /// in another namespace, or named with the namespace before a slash.
+        /// Templates of this name in other namespaces, as (namespace, name).
         meant: Vec<(String, String)>,
     },
     /// The context does not match the template's schema.
@@ -89,10 +90,15 @@ pub async fn prepare(
         return Err(SubmitError::Fields(problems.0));
     };
 
-    let Some(definition) = templates::find(store, &namespace, &name, version.as_ref()).await?
-    else {
+    let found = match templates::find(store, &namespace, &name, version.as_ref()).await? {
+        None if request.namespace.is_none() => find_qualified(store, &name, version.as_ref()).await?,
+        found => found,
+    };
+    let Some(definition) = found else {
         return Err(unknown_template(store, &namespace, &name, version).await?);
     };
+    let namespace = definition.template.namespace.clone();
+    let name = definition.template.name.clone();
     definition.validator.check(&request.context).map_err(|problems| {
         let fields = problems.into_iter().map(|p| FieldProblem {
             field: format!("/context{}", p.pointer),
@@ -133,6 +139,22 @@ pub async fn prepare(
     })
 }
 
+/// Reads `namespace/name` as people write it, where no namespace is given and no
+/// template of the default one has the whole as its name.
+async fn find_qualified(
+    store: &Store,
+    name: &TemplateName,
+    version: Option<&Version>,
+) -> Result<Option<Arc<Definition>>, StoreError> {
+    let Some((namespace, name)) = name.as_str().split_once('/') else {
+        return Ok(None);
+    };
+    let (Ok(namespace), Ok(name)) = (Namespace::parse(namespace), TemplateName::parse(name)) else {
+        return Ok(None);
+    };
+    templates::find(store, &namespace, &name, version).await
+}
+
 async fn unknown_template(
     store: &Store,
     namespace: &Namespace,
@@ -146,8 +168,7 @@ async fn unknown_template(
         .map(|t| t.version.clone())
         .collect();
     let is_meant = |t: &&TemplateSummary| {
-        let same_name = t.name == name.as_str() && t.namespace != namespace.as_str();
-        same_name || format!("{}/{}", t.namespace, t.name) == name.as_str()
+        t.name == name.as_str() && t.namespace != namespace.as_str()
     };
     let mut meant: Vec<_> =
         registered.iter().filter(is_meant).map(|t| (t.namespace.clone(), t.name.clone())).collect();

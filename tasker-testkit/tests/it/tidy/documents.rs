@@ -58,6 +58,27 @@ fn files_that_documents_name_exist() {
     none(&breaches, "a file that is named exists");
 }
 
+/// A code span as long as a claim is the name of a test.
+#[test]
+fn tests_that_documents_name_exist() {
+    let tree = tree();
+    let is_claim = |span: &str| {
+        span.matches('_').count() >= 5 && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let mut breaches = Vec::new();
+    for document in documents() {
+        for (number, line) in document.lines() {
+            for span in line.split('`').skip(1).step_by(2).filter(|span| is_claim(span)) {
+                let declared = format!("fn {span}(");
+                if !tree.iter().any(|file| file.is_rust() && file.text.contains(&declared)) {
+                    breaches.push(format!("{}:{number}: {span}", document.path));
+                }
+            }
+        }
+    }
+    none(&breaches, "a test that is named exists");
+}
+
 #[test]
 fn the_architecture_is_told_in_a_few_pages() {
     let document = documents().into_iter().find(|file| file.path == "ARCHITECTURE.md").unwrap();
