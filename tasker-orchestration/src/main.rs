@@ -33,19 +33,21 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let sources = ConfigSources::from_process(arguments.config_dir, arguments.overrides);
-    let config = match load(&sources) {
-        Ok(loaded) => loaded.config,
+    let loaded = match load(&sources) {
+        Ok(loaded) => loaded,
         Err(error) => return refuse(2, &error),
     };
+    let config = &loaded.config;
     let _telemetry = match telemetry::init(&config.telemetry, "orchestrator") {
         Ok(guard) => guard,
         Err(error) => return refuse(2, &error),
     };
+    tracing::debug!("effective configuration:\n{loaded}");
     let shutdown = match shutdown_on_signals() {
         Ok(token) => token,
         Err(error) => return refuse(1, &error),
     };
-    match tasker_orchestration::run_service(&config, shutdown).await {
+    match tasker_orchestration::run_service(config, shutdown).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(1, &error),
     }

@@ -35,20 +35,22 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let sources = ConfigSources::from_process(arguments.config_dir, arguments.overrides);
-    let config = match load(&sources) {
-        Ok(loaded) => loaded.config,
+    let loaded = match load(&sources) {
+        Ok(loaded) => loaded,
         Err(error) => return refuse(2, &error),
     };
+    let config = &loaded.config;
     let _telemetry = match telemetry::init(&config.telemetry, "worker") {
         Ok(guard) => guard,
         Err(error) => return refuse(2, &error),
     };
+    tracing::debug!("effective configuration:\n{loaded}");
     let shutdown = match shutdown_on_signals() {
         Ok(token) => token,
         Err(error) => return refuse(1, &error),
     };
     let dispatch = Arc::new(RustDispatch::new(tasker_worker_rust::registry()));
-    match run_service(&config, dispatch, shutdown).await {
+    match run_service(config, dispatch, shutdown).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(1, &error),
     }
