@@ -89,11 +89,11 @@ macro_rules! arguments {
 
 arguments!(LoneArgs {
     /// Tasks, one after another
-    rounds: usize = 300,
+    rounds: usize = 500,
 });
 
 arguments!(LinearArgs {
-    tasks: usize = 2500,
+    tasks: usize = 6000,
     /// Steps of a task
     length: usize = 10,
     /// Tasks under way at once
@@ -101,7 +101,7 @@ arguments!(LinearArgs {
 });
 
 arguments!(FanArgs {
-    tasks: usize = 20,
+    tasks: usize = 100,
     /// Steps side by side
     width: usize = 1000,
     /// Tasks under way at once
@@ -109,13 +109,13 @@ arguments!(FanArgs {
 });
 
 arguments!(MixedArgs {
-    tasks: usize = 3000,
+    tasks: usize = 9000,
     /// Tasks under way at once
     in_flight: usize = 100,
 });
 
 arguments!(LayeredArgs {
-    tasks: usize = 200,
+    tasks: usize = 1000,
     layers: usize = 10,
     /// Steps of a layer
     width: usize = 10,

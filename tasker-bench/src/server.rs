@@ -41,6 +41,16 @@ pub(crate) async fn counters(pool: &PgPool) -> Result<Counters> {
 
 /// Transactions of the database so far, reading ones included.
 pub(crate) async fn transactions(pool: &PgPool) -> Result<i64> {
+    // The caller's own connections count at once.
+    let mut connections = Vec::new();
+    for _ in 0..pool.size() {
+        let mut connection = pool.acquire().await?;
+        sqlx::query("SELECT pg_stat_force_next_flush()")
+            .execute(&mut *connection)
+            .await?;
+        connections.push(connection);
+    }
+    drop(connections);
     let count = sqlx::query_scalar(
         "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()",
     );

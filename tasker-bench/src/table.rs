@@ -74,16 +74,17 @@ fn line(record: &Record) -> [String; HEAD.len()] {
     ]
 }
 
-/// The server's CPU time and that of the services; the load itself is left out.
+/// The server's CPU time and that of the services, if any; the load itself is left out.
 fn cpu(by_process: &BTreeMap<String, f64>) -> String {
-    let own: f64 = by_process
+    let services = by_process
         .iter()
-        .filter(|(name, _)| *name != "postgres" && *name != "bench")
-        .map(|(_, us)| us)
-        .sum();
-    by_process
-        .get("postgres")
-        .map_or(String::new(), |postgres| format!("{postgres}+{own}"))
+        .filter(|(name, _)| *name != "postgres" && *name != "bench");
+    let own = services.map(|(_, us)| *us).reduce(|all, us| all + us);
+    match (by_process.get("postgres"), own) {
+        (Some(postgres), Some(own)) => format!("{postgres}+{own}"),
+        (Some(postgres), None) => postgres.to_string(),
+        (None, _) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::BadUrl`] if it is no http or https address.
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
-        let bad = |problem: String| ClientError::BadUrl { url: base_url.to_owned(), problem };
+        let bad = |problem: String| ClientError::BadUrl {
+            url: base_url.to_owned(),
+            problem,
+        };
         let base = Url::parse(base_url).map_err(|error| bad(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(bad("it must start with http:// or https://".to_owned()));
@@ -47,7 +50,12 @@ impl Client {
             .user_agent(concat!("tasker-client/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| bad(error.to_string()))?;
-        Ok(Self { http, base, timeout: TIMEOUT, traceparent: None })
+        Ok(Self {
+            http,
+            base,
+            timeout: TIMEOUT,
+            traceparent: None,
+        })
     }
 
     /// The same client with another limit on the time of each call.

@@ -26,7 +26,11 @@ pub enum ClientError {
     Unreachable { url: String, source: reqwest::Error },
     /// An answer that is not one of the service's.
     #[error("{url} answered with status {status}, but not as the service does: {problem}")]
-    Protocol { url: String, status: u16, problem: String },
+    Protocol {
+        url: String,
+        status: u16,
+        problem: String,
+    },
     /// [`Client::wait`](crate::Client::wait) gave up; the task goes on.
     #[error("task {task_id} was not finished after {after:?}")]
     Deadline {

@@ -14,7 +14,9 @@ impl Client {
 
     /// Whether the service can do its work; not ready is an answer, not an error.
     pub async fn ready(&self) -> Result<Readiness, ClientError> {
-        send(self.call(Method::GET, &["health", "ready"])).await?.json_of_any_status()
+        send(self.call(Method::GET, &["health", "ready"]))
+            .await?
+            .json_of_any_status()
     }
 
     pub async fn status(&self) -> Result<ServiceStatus, ClientError> {

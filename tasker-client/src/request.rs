@@ -37,7 +37,10 @@ impl Client {
         }
     }
 
-    pub(crate) async fn get<T: DeserializeOwned, S: AsRef<str>>(&self, segments: &[S]) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned, S: AsRef<str>>(
+        &self,
+        segments: &[S],
+    ) -> Result<T, ClientError> {
         send(self.call(Method::GET, segments)).await?.json()
     }
 
@@ -46,7 +49,9 @@ impl Client {
         segments: &[S],
         body: &B,
     ) -> Result<T, ClientError> {
-        send(self.call(Method::POST, segments).json(body)).await?.json()
+        send(self.call(Method::POST, segments).json(body))
+            .await?
+            .json()
     }
 }
 
@@ -60,15 +65,29 @@ pub(crate) async fn send(call: RequestBuilder) -> Result<Answer, ClientError> {
     let status = response.status();
     let retry_after = retry_after(&response);
     let body = response.bytes().await.map_err(lost)?.to_vec();
-    Ok(Answer { url, status, retry_after, body })
+    Ok(Answer {
+        url,
+        status,
+        retry_after,
+        body,
+    })
 }
 
 fn unreachable(url: String, source: reqwest::Error) -> ClientError {
-    ClientError::Unreachable { url, source: source.without_url() }
+    ClientError::Unreachable {
+        url,
+        source: source.without_url(),
+    }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    let seconds = response
+        .headers()
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
 }
 
@@ -110,7 +129,10 @@ impl Answer {
     }
 
     fn foreign(&self, problem: &str) -> ClientError {
-        let shown: String = String::from_utf8_lossy(&self.body).chars().take(SHOWN_CHARS).collect();
+        let shown: String = String::from_utf8_lossy(&self.body)
+            .chars()
+            .take(SHOWN_CHARS)
+            .collect();
         ClientError::Protocol {
             url: self.url.to_string(),
             status: self.status.as_u16(),

@@ -7,7 +7,9 @@ use crate::{Client, ClientError};
 impl Client {
     /// The steps of a task, in template order.
     pub async fn steps(&self, task_id: i64) -> Result<Vec<StepView>, ClientError> {
-        let list: StepList = self.get(&["v1", "tasks", &task_id.to_string(), "steps"]).await?;
+        let list: StepList = self
+            .get(&["v1", "tasks", &task_id.to_string(), "steps"])
+            .await?;
         Ok(list.steps)
     }
 
@@ -22,7 +24,8 @@ impl Client {
         step_id: i64,
         request: &OperatorRequest,
     ) -> Result<StepView, ClientError> {
-        self.post(&step_verb(task_id, step_id, "retry"), request).await
+        self.post(&step_verb(task_id, step_id, "retry"), request)
+            .await
     }
 
     pub async fn resolve_step(
@@ -31,7 +34,8 @@ impl Client {
         step_id: i64,
         request: &ResolveRequest,
     ) -> Result<StepView, ClientError> {
-        self.post(&step_verb(task_id, step_id, "resolve"), request).await
+        self.post(&step_verb(task_id, step_id, "resolve"), request)
+            .await
     }
 
     pub async fn cancel_step(
@@ -40,11 +44,19 @@ impl Client {
         step_id: i64,
         request: &OperatorRequest,
     ) -> Result<StepView, ClientError> {
-        self.post(&step_verb(task_id, step_id, "cancel"), request).await
+        self.post(&step_verb(task_id, step_id, "cancel"), request)
+            .await
     }
 }
 
 fn step_verb(task_id: i64, step_id: i64, verb: &str) -> [String; 6] {
     let [v1, tasks, steps] = ["v1", "tasks", "steps"].map(str::to_owned);
-    [v1, tasks, task_id.to_string(), steps, step_id.to_string(), verb.to_owned()]
+    [
+        v1,
+        tasks,
+        task_id.to_string(),
+        steps,
+        step_id.to_string(),
+        verb.to_owned(),
+    ]
 }

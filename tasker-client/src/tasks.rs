@@ -33,20 +33,35 @@ impl Client {
     }
 
     /// Submits many tasks; each item of the answer has its own outcome.
-    pub async fn submit_batch(&self, tasks: &[TaskRequest]) -> Result<TaskBatchResponse, ClientError> {
+    pub async fn submit_batch(
+        &self,
+        tasks: &[TaskRequest],
+    ) -> Result<TaskBatchResponse, ClientError> {
         // A request is plain data: writing it as JSON cannot fail.
-        let tasks = tasks.iter().filter_map(|task| serde_json::to_value(task).ok()).collect();
-        self.post(&["v1", "tasks", "batch"], &TaskBatchRequest { tasks }).await
+        let tasks = tasks
+            .iter()
+            .filter_map(|task| serde_json::to_value(task).ok())
+            .collect();
+        self.post(&["v1", "tasks", "batch"], &TaskBatchRequest { tasks })
+            .await
     }
 
     /// A page of tasks, newest first.
     pub async fn tasks(&self, filter: &TaskFilter) -> Result<TaskPage, ClientError> {
-        send(self.call(Method::GET, &["v1", "tasks"]).query(filter)).await?.json()
+        send(self.call(Method::GET, &["v1", "tasks"]).query(filter))
+            .await?
+            .json()
     }
 
     pub async fn task(&self, task_id: i64, include: Include) -> Result<TaskView, ClientError> {
-        let names = [(include.steps, "steps"), (include.transitions, "transitions")];
-        let names: Vec<&str> = names.into_iter().filter_map(|(wanted, name)| wanted.then_some(name)).collect();
+        let names = [
+            (include.steps, "steps"),
+            (include.transitions, "transitions"),
+        ];
+        let names: Vec<&str> = names
+            .into_iter()
+            .filter_map(|(wanted, name)| wanted.then_some(name))
+            .collect();
         let mut call = self.call(Method::GET, &["v1", "tasks", &task_id.to_string()]);
         if !names.is_empty() {
             call = call.query(&[("include", names.join(","))]);
@@ -55,24 +70,40 @@ impl Client {
     }
 
     pub async fn graph(&self, task_id: i64) -> Result<TaskGraph, ClientError> {
-        self.get(&["v1", "tasks", &task_id.to_string(), "graph"]).await
+        self.get(&["v1", "tasks", &task_id.to_string(), "graph"])
+            .await
     }
 
     /// The graph as text to draw from.
-    pub async fn graph_text(&self, task_id: i64, format: GraphFormat) -> Result<String, ClientError> {
+    pub async fn graph_text(
+        &self,
+        task_id: i64,
+        format: GraphFormat,
+    ) -> Result<String, ClientError> {
         let call = self.call(Method::GET, &["v1", "tasks", &task_id.to_string(), "graph"]);
         send(call.query(&[("format", format)])).await?.text()
     }
 
     pub async fn explain(&self, task_id: i64) -> Result<Explanation, ClientError> {
-        self.get(&["v1", "tasks", &task_id.to_string(), "explain"]).await
+        self.get(&["v1", "tasks", &task_id.to_string(), "explain"])
+            .await
     }
 
-    pub async fn cancel_task(&self, task_id: i64, request: &OperatorRequest) -> Result<TaskView, ClientError> {
-        self.post(&["v1", "tasks", &task_id.to_string(), "cancel"], request).await
+    pub async fn cancel_task(
+        &self,
+        task_id: i64,
+        request: &OperatorRequest,
+    ) -> Result<TaskView, ClientError> {
+        self.post(&["v1", "tasks", &task_id.to_string(), "cancel"], request)
+            .await
     }
 
-    pub async fn retry_task(&self, task_id: i64, request: &OperatorRequest) -> Result<TaskView, ClientError> {
-        self.post(&["v1", "tasks", &task_id.to_string(), "retry"], request).await
+    pub async fn retry_task(
+        &self,
+        task_id: i64,
+        request: &OperatorRequest,
+    ) -> Result<TaskView, ClientError> {
+        self.post(&["v1", "tasks", &task_id.to_string(), "retry"], request)
+            .await
     }
 }

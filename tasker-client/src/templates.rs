@@ -14,17 +14,35 @@ impl Client {
         Ok(list.templates)
     }
 
-    pub async fn template(&self, namespace: &str, name: &str, version: &str) -> Result<TemplateDetail, ClientError> {
-        self.get(&["v1", "templates", namespace, name, version]).await
+    pub async fn template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<TemplateDetail, ClientError> {
+        self.get(&["v1", "templates", namespace, name, version])
+            .await
     }
 
     /// Registers a template given as YAML.
     pub async fn register_template(&self, yaml: &str) -> Result<TemplateRegistered, ClientError> {
-        self.post(&["v1", "templates"], &TemplateRequest { yaml: yaml.to_owned() }).await
+        self.post(
+            &["v1", "templates"],
+            &TemplateRequest {
+                yaml: yaml.to_owned(),
+            },
+        )
+        .await
     }
 
     /// Checks a template given as YAML; faults are part of the answer.
     pub async fn validate_template(&self, yaml: &str) -> Result<TemplateValidation, ClientError> {
-        self.post(&["v1", "templates", "validate"], &TemplateRequest { yaml: yaml.to_owned() }).await
+        self.post(
+            &["v1", "templates", "validate"],
+            &TemplateRequest {
+                yaml: yaml.to_owned(),
+            },
+        )
+        .await
     }
 }

@@ -46,7 +46,10 @@ impl Client {
                     }
                     last = Some(task);
                 }
-                Ok(Err(ClientError::Problem { problem, retry_after })) if matches!(problem.status, 503 | 504) => {
+                Ok(Err(ClientError::Problem {
+                    problem,
+                    retry_after,
+                })) if matches!(problem.status, 503 | 504) => {
                     asked = retry_after;
                 }
                 Ok(Err(error)) if error.is_transient() => {}
@@ -57,7 +60,11 @@ impl Client {
             let next = Instant::now() + asked.unwrap_or(pause);
             if next >= end {
                 let last = last.map(Box::new);
-                return Err(ClientError::Deadline { task_id, after: deadline, last });
+                return Err(ClientError::Deadline {
+                    task_id,
+                    after: deadline,
+                    last,
+                });
             }
             tokio::time::sleep_until(next).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);

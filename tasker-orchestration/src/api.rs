@@ -125,8 +125,19 @@ impl AppState {
         pulse: Pulse,
         metrics: RenderMetrics,
     ) -> Self {
-        let started = Started { at: Utc::now(), clock: Instant::now() };
-        Self { store, intake, loader, options: Arc::new(options), started, pulse, metrics }
+        let started = Started {
+            at: Utc::now(),
+            clock: Instant::now(),
+        };
+        Self {
+            store,
+            intake,
+            loader,
+            options: Arc::new(options),
+            started,
+            pulse,
+            metrics,
+        }
     }
 }
 
@@ -164,10 +175,20 @@ pub fn router(state: AppState) -> Result<Router, serde_json::Error> {
 }
 
 async fn no_route(uri: Uri) -> ApiError {
-    ApiError::new(&NO_ROUTE, format!("there is nothing at {}; see /openapi.json", echo(uri.path())))
+    ApiError::new(
+        &NO_ROUTE,
+        format!(
+            "there is nothing at {}; see /openapi.json",
+            echo(uri.path())
+        ),
+    )
 }
 
 async fn wrong_method(method: axum::http::Method, uri: Uri) -> ApiError {
-    let detail = format!("{} does not take {}", echo(uri.path()), echo(method.as_str()));
+    let detail = format!(
+        "{} does not take {}",
+        echo(uri.path()),
+        echo(method.as_str())
+    );
     ApiError::new(&METHOD, detail)
 }

@@ -46,13 +46,15 @@ impl IntakeHandle {
     /// `Full` at once if too many wait, `Stopped`, or what the store says.
     pub async fn submit(&self, new: NewTask) -> Result<Submitted, IntakeError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send((new, answer)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                metrics::counter!(telemetry::INTAKE_REJECTED_TOTAL).increment(1);
-                IntakeError::Full
-            }
-            mpsc::error::TrySendError::Closed(_) => IntakeError::Stopped,
-        })?;
+        self.queue
+            .try_send((new, answer))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    metrics::counter!(telemetry::INTAKE_REJECTED_TOTAL).increment(1);
+                    IntakeError::Full
+                }
+                mpsc::error::TrySendError::Closed(_) => IntakeError::Stopped,
+            })?;
         match answered.await {
             Ok(answer) => answer.map_err(IntakeError::Store),
             Err(_) => Err(IntakeError::Stopped),
@@ -75,11 +77,7 @@ pub(crate) struct IntakeOptions {
 }
 
 /// Starts the writer; it ends when the last handle is gone.
-pub(crate) fn start(
-    store: Store,
-    options: IntakeOptions,
-    health: Arc<LoopHealth>,
-) -> IntakeHandle {
+pub(crate) fn start(store: Store, options: IntakeOptions, health: Arc<LoopHealth>) -> IntakeHandle {
     let (queue, waiting) = mpsc::channel(options.queue_max);
     tokio::spawn(write(store, options, waiting, health));
     IntakeHandle { queue }
@@ -137,7 +135,9 @@ async fn write_one(
     if let Ok(submitted) = &stored {
         announce(store.hub(), &tasks, submitted);
     }
-    let one = stored.map_err(Arc::new).map(|mut submitted| submitted.pop());
+    let one = stored
+        .map_err(Arc::new)
+        .map(|mut submitted| submitted.pop());
     let _ = match one {
         Ok(Some(submitted)) => answer.send(Ok(submitted)),
         Ok(None) => return,
@@ -157,7 +157,9 @@ async fn store_batch(
         let writing = submit(store, tasks.clone());
         let written = match tokio::time::timeout(give_up_after, writing).await {
             Ok(written) => written,
-            Err(_) => Err(StoreError::Timeout { after: give_up_after }),
+            Err(_) => Err(StoreError::Timeout {
+                after: give_up_after,
+            }),
         };
         tries += 1;
         match written {

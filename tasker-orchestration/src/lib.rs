@@ -14,7 +14,5 @@ mod template_loader;
 
 pub use api::{router, ApiOptions, AppState, BindError, Pulse, RenderMetrics};
 pub use intake::{IntakeError, IntakeHandle};
-pub use service::{
-    run_service, Orchestrator, OrchestratorError, OrchestratorHandle, ServiceError,
-};
+pub use service::{run_service, Orchestrator, OrchestratorError, OrchestratorHandle, ServiceError};
 pub use template_loader::TemplateLoader;

@@ -13,11 +13,7 @@ use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
 use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) async fn run(
-    store: Store,
-    health: Arc<LoopHealth>,
-    shutdown: CancellationToken,
-) {
+pub(crate) async fn run(store: Store, health: Arc<LoopHealth>, shutdown: CancellationToken) {
     let hub = store.hub();
     let wake = hub.signal(&Channel::Results);
     let poll = Duration::from_millis(store.engine().poll_interval_ms);

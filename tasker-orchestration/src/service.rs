@@ -50,8 +50,11 @@ impl Orchestrator {
             address: section.bind,
             source,
         })?;
-        let loader =
-            TemplateLoader::new(store.clone(), &config.templates.directory, &config.environment);
+        let loader = TemplateLoader::new(
+            store.clone(),
+            &config.templates.directory,
+            &config.environment,
+        );
         if config.templates.load_on_start {
             loader.load_all().await?;
         }
@@ -80,29 +83,53 @@ impl Orchestrator {
         };
         for number in 0..consumers {
             let health = watch(format!("results {number}"));
-            running.push(tokio::spawn(results::run(store.clone(), health, shutdown.clone())));
+            running.push(tokio::spawn(results::run(
+                store.clone(),
+                health,
+                shutdown.clone(),
+            )));
         }
         let health = watch("sweep".to_owned());
-        running.push(tokio::spawn(sweep::run(store.clone(), health, shutdown.clone())));
+        running.push(tokio::spawn(sweep::run(
+            store.clone(),
+            health,
+            shutdown.clone(),
+        )));
         let interval = Duration::from_millis(section.queue_metrics_interval_ms);
-        running.push(tokio::spawn(measure(store.clone(), interval, watch("measure".to_owned()), shutdown.clone())));
+        running.push(tokio::spawn(measure(
+            store.clone(),
+            interval,
+            watch("measure".to_owned()),
+            shutdown.clone(),
+        )));
 
         let counted = intake.clone();
         let pulse: api::Pulse = Arc::new(move || {
-            let counts = BTreeMap::from([("submissions_waiting".to_owned(), counted.waiting() as i64)]);
+            let counts =
+                BTreeMap::from([("submissions_waiting".to_owned(), counted.waiting() as i64)]);
             (counts, loops.iter().map(|health| health.status()).collect())
         });
         let pool = store.pool().clone();
         let render: api::RenderMetrics = Arc::new(move || {
-            metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "idle").set(pool.num_idle() as f64);
+            metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "idle")
+                .set(pool.num_idle() as f64);
             metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "used")
                 .set(f64::from(pool.size()) - pool.num_idle() as f64);
             metrics.render()
         });
-        let state = AppState::new(store, intake, loader, ApiOptions::new(config), pulse, render);
+        let state = AppState::new(
+            store,
+            intake,
+            loader,
+            ApiOptions::new(config),
+            pulse,
+            render,
+        );
         let router = api::router(state)?;
         let limits = ServeLimits::new(config);
-        running.push(tokio::spawn(async move { api::serve(listener, router, limits, shutdown).await }));
+        running.push(tokio::spawn(async move {
+            api::serve(listener, router, limits, shutdown).await;
+        }));
         tracing::info!(%address, "orchestration started");
         Ok(OrchestratorHandle { address, running })
     }
@@ -126,7 +153,10 @@ pub async fn run_service(config: &Config, shutdown: CancellationToken) -> Result
         store = Store::open(config) => store?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    Orchestrator::start(config, store, shutdown).await?.join().await;
+    Orchestrator::start(config, store, shutdown)
+        .await?
+        .join()
+        .await;
     Ok(())
 }
 
@@ -153,7 +183,12 @@ impl OrchestratorHandle {
 }
 
 /// Measures the queues for the metrics, at a pace of its own: scrapes cost no query.
-async fn measure(store: Store, interval: Duration, health: Arc<LoopHealth>, shutdown: CancellationToken) {
+async fn measure(
+    store: Store,
+    interval: Duration,
+    health: Arc<LoopHealth>,
+    shutdown: CancellationToken,
+) {
     let templates = store.hub().signal(&Channel::Templates);
     let mut namespaces: Option<Vec<Namespace>> = None;
     loop {

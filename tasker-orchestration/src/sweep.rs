@@ -104,13 +104,20 @@ async fn round(
     // What was due has moved: another look at once, for what is due next. Where
     // nothing moved (another orchestrator was faster, or a message is of no use
     // and waits for the repair) looking again at once would be spinning.
-    Ok(if moved > 0 { Some(Duration::ZERO) } else { glance.next_due.filter(|due| !due.is_zero()) })
+    Ok(if moved > 0 {
+        Some(Duration::ZERO)
+    } else {
+        glance.next_due.filter(|due| !due.is_zero())
+    })
 }
 
 async fn repair(store: &Store, namespaces: &[Namespace]) -> Result<(), StoreError> {
     for namespace in namespaces {
         let repairs = store.repair(namespace).await?;
-        let counts = [("message_missing", repairs.enqueued), ("message_surplus", repairs.deleted)];
+        let counts = [
+            ("message_missing", repairs.enqueued),
+            ("message_surplus", repairs.deleted),
+        ];
         for (kind, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
             tracing::error!(%namespace, kind, n, "repaired; only a hand in the database explains it");
             metrics::counter!(telemetry::SWEEP_REPAIRS_TOTAL, "kind" => kind).increment(n as u64);

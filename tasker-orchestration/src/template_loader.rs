@@ -84,7 +84,14 @@ impl TemplateLoader {
             let environment = self.environment.clone();
             let shadow =
                 tokio::task::spawn_blocking(move || (parse(&other, &environment), other)).await;
-            if let Ok((Some(Parsed { template: shadowing, .. }), other)) = shadow {
+            if let Ok((
+                Some(Parsed {
+                    template: shadowing,
+                    ..
+                }),
+                other,
+            )) = shadow
+            {
                 let same = shadowing.namespace == template.namespace
                     && shadowing.name == template.name
                     && shadowing.version == template.version;
@@ -102,7 +109,10 @@ impl TemplateLoader {
 /// Reads one file; `None` if it cannot be used, which is logged.
 fn parse(path: &Path, environment: &str) -> Option<Parsed> {
     let shown = path.display().to_string();
-    let limits = TemplateLimits { max_bytes: FILE_MAX_BYTES, ..TemplateLimits::default() };
+    let limits = TemplateLimits {
+        max_bytes: FILE_MAX_BYTES,
+        ..TemplateLimits::default()
+    };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {

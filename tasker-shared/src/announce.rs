@@ -34,7 +34,8 @@ fn count(namespace: &Namespace, done: &Advanced) {
             .increment(n as u64);
     }
     if done.retried > 0 {
-        metrics::counter!(telemetry::RETRIES_TOTAL, "namespace" => label()).increment(done.retried as u64);
+        metrics::counter!(telemetry::RETRIES_TOTAL, "namespace" => label())
+            .increment(done.retried as u64);
     }
     if !done.stale.is_empty() {
         metrics::counter!(telemetry::STALE_REPORTS_TOTAL, "namespace" => label())

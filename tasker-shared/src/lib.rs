@@ -15,6 +15,6 @@ pub mod messaging;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
-pub mod tls;
 pub mod template_files;
+pub mod tls;
 pub mod wire;

@@ -42,10 +42,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::config::{Config, Database, Engine};
 use crate::messaging::{Channel, WakeHub, WAKE_CHANNEL};
 
-pub use advance::{Advanced, AdvanceConnection};
+pub use advance::{AdvanceConnection, Advanced};
 pub use attempt::{Attempt, Report};
 pub use begin::begin;
-pub use claim::{Claimed, ClaimConnection, ClaimInputs, Lease, ParentResults};
+pub use claim::{ClaimConnection, ClaimInputs, Claimed, Lease, ParentResults};
 pub use definition::Definition;
 pub use error::{ErrorClass, StoreError};
 pub use open::{migrate_options, OpenError};
@@ -84,7 +84,10 @@ impl Store {
         // Asked on a connection of its own: a pool tries until its time is up and
         // then says only that, not what the server or the network said.
         let asked = tokio::time::timeout(after, PgConnection::connect_with(&connect)).await;
-        asked.map_err(|_| StoreError::Timeout { after })??.close().await?;
+        asked
+            .map_err(|_| StoreError::Timeout { after })??
+            .close()
+            .await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.database.pool_max_connections)
             .acquire_timeout(after)
@@ -161,7 +164,9 @@ impl Store {
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connection) => Ok(connection?),
-            Err(_) => Err(StoreError::Timeout { after: CONNECT_TIMEOUT }),
+            Err(_) => Err(StoreError::Timeout {
+                after: CONNECT_TIMEOUT,
+            }),
         }
     }
 }
@@ -187,8 +192,7 @@ fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> 
     let Some(url) = &database.url else {
         return Err(StoreError::NoDatabase);
     };
-    let options: PgConnectOptions =
-        url.expose().parse().map_err(|_| StoreError::BadUrl)?;
+    let options: PgConnectOptions = url.expose().parse().map_err(|_| StoreError::BadUrl)?;
     let statement_timeout = database.statement_timeout_ms.to_string();
     let search_path = format!("\"{}\"", database.schema.replace('"', "\"\""));
     let idle_timeout = database.idle_in_transaction_timeout_ms.to_string();

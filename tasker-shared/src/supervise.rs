@@ -31,7 +31,10 @@ impl LoopHealth {
 
     /// A turn went well.
     pub fn turned(&self) {
-        *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self
+            .last_turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// A turn failed; the loop goes on after a pause.
@@ -41,7 +44,10 @@ impl LoopHealth {
     }
 
     pub fn status(&self) -> LoopStatus {
-        let last = *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self
+            .last_turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         LoopStatus {
             name: self.name.clone(),
             idle_ms: last.map(|at| at.elapsed().as_millis() as u64),

@@ -37,7 +37,8 @@ fn collect(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 }
 
 fn has_yaml_extension(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"))
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"))
 }
 
 /// The file that counts for one template version, if there is one.
@@ -47,7 +48,9 @@ pub fn locate(
     name: &TemplateName,
     version: &Version,
 ) -> Option<PathBuf> {
-    candidates(directory, namespace, name, Some(version)).into_iter().next()
+    candidates(directory, namespace, name, Some(version))
+        .into_iter()
+        .next()
 }
 
 /// Files in the three places that exist, in the order in which they count;
@@ -84,7 +87,12 @@ mod tests {
     #[test]
     fn the_most_specific_place_counts() {
         let directory = tempfile::tempdir().unwrap();
-        let names = ["ns/order/1.0.0.yml", "order/1.0.0.yaml", "order.yaml", "ns/order/2.0.0.yaml"];
+        let names = [
+            "ns/order/1.0.0.yml",
+            "order/1.0.0.yaml",
+            "order.yaml",
+            "ns/order/2.0.0.yaml",
+        ];
         for name in names {
             let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -94,11 +102,21 @@ mod tests {
         let name = TemplateName::parse("order").unwrap();
         let version = Version::parse("1.0.0").unwrap();
         let relative = |paths: Vec<PathBuf>| -> Vec<String> {
-            let strip = |p: PathBuf| p.strip_prefix(directory.path()).unwrap().display().to_string();
+            let strip = |p: PathBuf| {
+                p.strip_prefix(directory.path())
+                    .unwrap()
+                    .display()
+                    .to_string()
+            };
             paths.into_iter().map(strip).collect()
         };
         assert_eq!(
-            relative(candidates(directory.path(), &namespace, &name, Some(&version))),
+            relative(candidates(
+                directory.path(),
+                &namespace,
+                &name,
+                Some(&version)
+            )),
             ["ns/order/1.0.0.yml", "order/1.0.0.yaml", "order.yaml"]
         );
         let all = relative(candidates(directory.path(), &namespace, &name, None));

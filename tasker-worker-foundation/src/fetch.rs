@@ -26,7 +26,10 @@ use crate::service::Shared;
 
 /// Claims steps of `namespace` until the worker drains.
 pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<LoopHealth>) {
-    let wake = shared.store.hub().signal(&Channel::Steps(namespace.clone()));
+    let wake = shared
+        .store
+        .hub()
+        .signal(&Channel::Steps(namespace.clone()));
     let poll = Duration::from_millis(shared.store.engine().poll_interval_ms);
     let mut connection: Option<ClaimConnection> = None;
     let mut pause = Pause::default();
@@ -110,8 +113,13 @@ async fn turn(
         if shared.dispatch.has_handler(&event.handler_class) {
             events.push(event);
         } else {
-            let outcome = Outcome::NoHandler { handler_class: event.handler_class };
-            homeless.push(Completion { execution: event.execution, outcome });
+            let outcome = Outcome::NoHandler {
+                handler_class: event.handler_class,
+            };
+            homeless.push(Completion {
+                execution: event.execution,
+                outcome,
+            });
         }
     }
     if !homeless.is_empty() {
@@ -166,7 +174,10 @@ fn give_back(
                 _permit: permit,
             },
         );
-        completions.push(Completion { execution, outcome: Outcome::HandedBack });
+        completions.push(Completion {
+            execution,
+            outcome: Outcome::HandedBack,
+        });
     }
     shared.sink.complete(completions);
 }
@@ -194,10 +205,17 @@ impl Batch {
         for parent in inputs.parents {
             let results = Arc::new(parent.results);
             for child in parent.children {
-                parents.entry(child).or_default().push((parent.named_step_id, results.clone()));
+                parents
+                    .entry(child)
+                    .or_default()
+                    .push((parent.named_step_id, results.clone()));
             }
         }
-        Self { contexts: inputs.contexts, tasks: HashMap::new(), parents }
+        Self {
+            contexts: inputs.contexts,
+            tasks: HashMap::new(),
+            parents,
+        }
     }
 
     fn facts(&mut self, definition: &Definition, step: &Claimed) -> Arc<TaskFacts> {
@@ -244,8 +262,14 @@ impl Batch {
             execution: execution_of(&attempt),
             task,
             step_name: template.map(|t| t.name.to_string()).unwrap_or_default(),
-            handler_class: template.map(|t| t.handler_class.clone()).unwrap_or_default(),
-            config: Arc::new(template.and_then(|t| t.handler_config.clone()).unwrap_or(Value::Null)),
+            handler_class: template
+                .map(|t| t.handler_class.clone())
+                .unwrap_or_default(),
+            config: Arc::new(
+                template
+                    .and_then(|t| t.handler_config.clone())
+                    .unwrap_or(Value::Null),
+            ),
             inputs: step.inputs,
             parents,
             previous_results: step.previous_results,

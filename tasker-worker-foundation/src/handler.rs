@@ -35,7 +35,9 @@ pub struct StepContext {
 
 impl StepContext {
     pub fn new(event: StepEvent) -> Self {
-        Self { event: Arc::new(event) }
+        Self {
+            event: Arc::new(event),
+        }
     }
 
     pub fn task(&self) -> &TaskFacts {
@@ -158,7 +160,8 @@ impl HandlerRegistry {
     /// Adds a handler under the name templates use; the last one of a name wins.
     #[must_use]
     pub fn register(mut self, handler_class: impl Into<String>, handler: impl StepHandler) -> Self {
-        self.handlers.insert(handler_class.into(), Arc::new(handler));
+        self.handlers
+            .insert(handler_class.into(), Arc::new(handler));
         self
     }
 
@@ -234,7 +237,9 @@ impl Dispatch for RustDispatch {
 }
 
 fn handler_span(event: &StepEvent) -> tracing::Span {
-    let ExecutionId { step_id, attempt, .. } = event.execution;
+    let ExecutionId {
+        step_id, attempt, ..
+    } = event.execution;
     let span = tracing::info_span!(
         "step",
         task_id = event.task.task_id,
@@ -264,7 +269,9 @@ async fn run_handler(handler: Arc<dyn StepHandler>, context: StepContext) -> Opt
     Some(match result {
         Ok(Ok(results)) => Outcome::Success { results },
         Ok(Err(error)) => Outcome::Failure { error },
-        Err(panic) => Outcome::Failure { error: StepError::panic(panic_text(&*panic)) },
+        Err(panic) => Outcome::Failure {
+            error: StepError::panic(panic_text(&*panic)),
+        },
     })
 }
 

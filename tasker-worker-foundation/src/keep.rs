@@ -50,8 +50,12 @@ fn end_overdue(shared: &Shared) {
     for (execution, limit) in overdue {
         // ORDER: the outcome first. A handler that answers its cancellation comes
         // behind it in the same channel and finds the step answered.
-        let outcome = Outcome::Failure { error: StepError::timeout(limit) };
-        shared.sink.complete(vec![Completion { execution, outcome }]);
+        let outcome = Outcome::Failure {
+            error: StepError::timeout(limit),
+        };
+        shared
+            .sink
+            .complete(vec![Completion { execution, outcome }]);
         shared.in_hand.cancel(&execution);
     }
 }

@@ -130,15 +130,23 @@ fn judge(
     let mut reports = Vec::new();
     for Completion { execution, outcome } in completions {
         let Some(answered) = shared.in_hand.answer(&execution) else {
-            tracing::debug!(step_id = execution.step_id, "an outcome nobody waits for was dropped");
+            tracing::debug!(
+                step_id = execution.step_id,
+                "an outcome nobody waits for was dropped"
+            );
             continue;
         };
         let outcome = storable(shared, outcome);
         let took = answered.started.elapsed().as_secs_f64();
         let namespace = answered.namespace.to_string();
-        metrics::histogram!(telemetry::STEP_DURATION_SECONDS, "namespace" => namespace).record(took);
+        metrics::histogram!(telemetry::STEP_DURATION_SECONDS, "namespace" => namespace)
+            .record(took);
         executions.push(execution);
-        reports.push(Report { attempt: answered.attempt, outcome, stored: false });
+        reports.push(Report {
+            attempt: answered.attempt,
+            outcome,
+            stored: false,
+        });
     }
     (executions, reports)
 }
@@ -148,7 +156,10 @@ fn storable(shared: &Shared, outcome: Outcome) -> Outcome {
         return outcome;
     };
     let engine = shared.store.engine();
-    let limits = JsonLimits { max_bytes: engine.result_max_bytes, max_depth: engine.json_max_depth };
+    let limits = JsonLimits {
+        max_bytes: engine.result_max_bytes,
+        max_depth: engine.json_max_depth,
+    };
     match check_json(results, &limits) {
         Ok(()) => outcome,
         Err(error) => {

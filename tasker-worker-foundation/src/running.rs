@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tasker_shared::domain::Namespace;
 use tasker_shared::store::{Attempt, Lease};
-use tokio::sync::{OwnedSemaphorePermit, Notify};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::seam::{ExecutionId, ProgressSlot};
@@ -111,8 +111,12 @@ impl InHand {
     /// Steps that have run longer than they may and have no outcome yet.
     pub(crate) fn overdue(&self, now: Instant) -> Vec<(ExecutionId, std::time::Duration)> {
         let steps = self.lock();
-        let overdue = steps.iter().filter(|(_, step)| !step.answered && step.deadline <= now);
-        overdue.map(|(id, step)| (*id, step.deadline - step.started)).collect()
+        let overdue = steps
+            .iter()
+            .filter(|(_, step)| !step.answered && step.deadline <= now);
+        overdue
+            .map(|(id, step)| (*id, step.deadline - step.started))
+            .collect()
     }
 
     /// Tells the handler of a step that nobody waits for it any more.
@@ -124,15 +128,25 @@ impl InHand {
 
     /// Steps without an outcome.
     pub(crate) fn unanswered(&self) -> Vec<ExecutionId> {
-        self.lock().iter().filter(|(_, step)| !step.answered).map(|(id, _)| *id).collect()
+        self.lock()
+            .iter()
+            .filter(|(_, step)| !step.answered)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Leases to renew, by namespace.
     pub(crate) fn leases(&self) -> HashMap<Namespace, Vec<Lease>> {
         let mut leases: HashMap<Namespace, Vec<Lease>> = HashMap::new();
         for (execution, step) in self.lock().iter() {
-            let lease = Lease { message_id: execution.message_id, token: execution.lease_token };
-            leases.entry(step.namespace.clone()).or_default().push(lease);
+            let lease = Lease {
+                message_id: execution.message_id,
+                token: execution.lease_token,
+            };
+            leases
+                .entry(step.namespace.clone())
+                .or_default()
+                .push(lease);
         }
         leases
     }
@@ -141,7 +155,9 @@ impl InHand {
     pub(crate) fn take_progress(&self) -> Vec<(i64, i32, Value)> {
         let steps = self.lock();
         let said = steps.iter().filter_map(|(execution, step)| {
-            step.progress.take().map(|value| (execution.step_id, execution.attempt, value))
+            step.progress
+                .take()
+                .map(|value| (execution.step_id, execution.attempt, value))
         });
         said.collect()
     }

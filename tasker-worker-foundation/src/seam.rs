@@ -74,12 +74,18 @@ pub struct ProgressSlot(Arc<std::sync::Mutex<Option<Value>>>);
 impl ProgressSlot {
     /// Replaces what was said before and not yet stored.
     pub fn set(&self, progress: Value) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(progress);
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(progress);
     }
 
     /// Takes what is there to be stored.
     pub fn take(&self) -> Option<Value> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
     }
 }
 

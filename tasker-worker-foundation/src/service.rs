@@ -52,7 +52,10 @@ pub(crate) struct Shared {
 impl Shared {
     fn watch(&self, name: impl Into<String>) -> Arc<LoopHealth> {
         let health = LoopHealth::new(name);
-        self.loops.lock().unwrap_or_else(PoisonError::into_inner).push(health.clone());
+        self.loops
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(health.clone());
         health
     }
 
@@ -81,7 +84,10 @@ pub enum WorkerError {
     )]
     Public { address: SocketAddr },
     #[error("cannot listen on {address}: {source}")]
-    Bind { address: SocketAddr, source: std::io::Error },
+    Bind {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
 }
 
 /// How often a worker says that it is there, and looks for new namespaces.
@@ -105,14 +111,20 @@ impl Worker {
     ) -> Result<WorkerHandle, WorkerError> {
         let section = &config.worker;
         if !section.allow_public && !section.bind.ip().is_loopback() {
-            return Err(WorkerError::Public { address: section.bind });
+            return Err(WorkerError::Public {
+                address: section.bind,
+            });
         }
         let listener = tokio::net::TcpListener::bind(section.bind)
             .await
-            .map_err(|source| WorkerError::Bind { address: section.bind, source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| WorkerError::Bind { address: section.bind, source })?;
+            .map_err(|source| WorkerError::Bind {
+                address: section.bind,
+                source,
+            })?;
+        let address = listener.local_addr().map_err(|source| WorkerError::Bind {
+            address: section.bind,
+            source,
+        })?;
         // Before anything is counted, or it would be lost.
         telemetry::install_recorder();
         let stopped = CancellationToken::new();
@@ -139,14 +151,25 @@ impl Worker {
         });
         // The first look at the namespaces also proves that the database answers.
         let namespaces = served(&shared).await?;
-        shared.store.register_worker(&shared.record(namespaces.clone())).await?;
-        tokio::spawn(report::run(shared.clone(), completions, shared.watch("report")));
+        shared
+            .store
+            .register_worker(&shared.record(namespaces.clone()))
+            .await?;
+        tokio::spawn(report::run(
+            shared.clone(),
+            completions,
+            shared.watch("report"),
+        ));
         tokio::spawn(keep::run(shared.clone(), shared.watch("keep")));
         tokio::spawn(web::serve(listener, shared.clone()));
         let followed = tokio::spawn(follow(shared.clone(), namespaces));
         let ended = tokio::spawn(live_and_drain(shared.clone(), followed));
         tracing::info!(worker_id = %shared.options.worker_id, %address, "worker started");
-        Ok(WorkerHandle { shared, address, ended })
+        Ok(WorkerHandle {
+            shared,
+            address,
+            ended,
+        })
     }
 }
 
@@ -173,7 +196,10 @@ pub async fn run_service(
         store = Store::open(config) => store?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    Worker::start(config, store, dispatch, shutdown).await?.join().await;
+    Worker::start(config, store, dispatch, shutdown)
+        .await?
+        .join()
+        .await;
     Ok(())
 }
 
@@ -212,7 +238,10 @@ async fn served(shared: &Shared) -> Result<Vec<Namespace>, StoreError> {
     if !shared.options.namespaces.is_empty() {
         return Ok(shared.options.namespaces.clone());
     }
-    shared.store.namespaces_with(&shared.dispatch.handler_classes()).await
+    shared
+        .store
+        .namespaces_with(&shared.dispatch.handler_classes())
+        .await
 }
 
 /// Starts a fetcher for each namespace as it appears, and keeps the worker's row
@@ -233,7 +262,11 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
             }
         }
         if grown {
-            if let Err(error) = shared.store.register_worker(&shared.record(namespaces.clone())).await {
+            if let Err(error) = shared
+                .store
+                .register_worker(&shared.record(namespaces.clone()))
+                .await
+            {
                 health.failed(&error);
             }
         }
@@ -242,7 +275,10 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
             () = shared.drain.cancelled() => break,
         }
         let turn = async {
-            shared.store.refresh_worker(&shared.options.worker_id).await?;
+            shared
+                .store
+                .refresh_worker(&shared.options.worker_id)
+                .await?;
             served(&shared).await
         };
         match within(shared.store.patience(), turn).await {
@@ -267,12 +303,21 @@ async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle
     // Two thirds of the time for handlers to finish, the rest to give back.
     let patience = shared.options.drain_timeout.mul_f64(0.66);
     let left = patience.saturating_sub(since.elapsed());
-    if tokio::time::timeout(left, shared.in_hand.empty()).await.is_err() {
+    if tokio::time::timeout(left, shared.in_hand.empty())
+        .await
+        .is_err()
+    {
         give_back(&shared);
         let left = shared.options.drain_timeout.saturating_sub(since.elapsed());
-        if tokio::time::timeout(left, shared.in_hand.empty()).await.is_err() {
+        if tokio::time::timeout(left, shared.in_hand.empty())
+            .await
+            .is_err()
+        {
             // Their leases end by themselves; nothing is lost but time.
-            tracing::warn!(in_hand = shared.in_hand.len(), "stopped before all steps were given back");
+            tracing::warn!(
+                in_hand = shared.in_hand.len(),
+                "stopped before all steps were given back"
+            );
         }
     }
     if let Err(error) = shared.store.forget_worker(&shared.options.worker_id).await {
@@ -285,10 +330,15 @@ async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle
 /// Gives back what has no outcome yet: the attempts do not count.
 fn give_back(shared: &Shared) {
     let unfinished = shared.in_hand.unanswered();
-    tracing::info!(steps = unfinished.len(), "giving back what did not finish in time");
+    tracing::info!(
+        steps = unfinished.len(),
+        "giving back what did not finish in time"
+    );
     // ORDER: as for a timeout, the outcome before the cancellation.
-    let completions =
-        unfinished.iter().map(|execution| Completion { execution: *execution, outcome: Outcome::HandedBack });
+    let completions = unfinished.iter().map(|execution| Completion {
+        execution: *execution,
+        outcome: Outcome::HandedBack,
+    });
     shared.sink.complete(completions.collect());
     for execution in &unfinished {
         shared.in_hand.cancel(execution);

@@ -33,19 +33,29 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>
 }
 
 async fn live() -> Json<Liveness> {
-    Json(Liveness { status: "ok".to_owned() })
+    Json(Liveness {
+        status: "ok".to_owned(),
+    })
 }
 
 async fn checks(shared: &Shared) -> Vec<Check> {
     let draining = shared.drain.is_cancelled();
-    let pinged = tokio::time::timeout(std::time::Duration::from_secs(2), health::ping(&shared.store)).await;
+    let pinged = tokio::time::timeout(
+        std::time::Duration::from_secs(2),
+        health::ping(&shared.store),
+    )
+    .await;
     let database = match pinged {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(format!("the database does not answer ({})", error.code())),
         Err(_) => Some("the database does not answer within 2 s".to_owned()),
     };
     vec![
-        Check { name: "database".to_owned(), ok: database.is_none(), reason: database },
+        Check {
+            name: "database".to_owned(),
+            ok: database.is_none(),
+            reason: database,
+        },
         Check {
             name: "claiming".to_owned(),
             ok: !draining,
@@ -57,7 +67,11 @@ async fn checks(shared: &Shared) -> Vec<Check> {
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let checks = checks(&shared).await;
     let ready = checks.iter().all(|check| check.ok);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(Readiness { ready, checks })).into_response()
 }
 
@@ -86,5 +100,9 @@ async fn render_metrics(State(shared): State<Arc<Shared>>) -> Response {
     metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "used")
         .set(f64::from(pool.size()) - pool.num_idle() as f64);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(axum::http::header::CONTENT_TYPE, kind)], telemetry::install_recorder().render()).into_response()
+    (
+        [(axum::http::header::CONTENT_TYPE, kind)],
+        telemetry::install_recorder().render(),
+    )
+        .into_response()
 }

@@ -46,7 +46,10 @@ async fn answer(
             return;
         }
     }
-    let length = head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let length = head
+        .to_lowercase()
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
     let mut request = vec![0; length.unwrap_or(0)];
     read.read_exact(&mut request).await.unwrap();
     seen.lock().unwrap().push(head);

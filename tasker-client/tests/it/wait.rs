@@ -32,26 +32,50 @@ async fn every_change_is_told_once_and_passing_faults_are_survived() {
     .await;
     let client = Client::new(&server.base).unwrap();
     let mut seen = Vec::new();
-    let update = |task: &tasker_shared::wire::TaskView| seen.push((task.state, task.step_counts.unwrap().complete));
+    let update = |task: &tasker_shared::wire::TaskView| {
+        seen.push((task.state, task.step_counts.unwrap().complete));
+    };
     let last = client.wait(7, Duration::MAX, update).await.unwrap();
     assert_eq!(last.state, State::Complete);
-    assert_eq!(seen, [(State::InProgress, 0), (State::InProgress, 1), (State::Complete, 2)]);
+    assert_eq!(
+        seen,
+        [
+            (State::InProgress, 0),
+            (State::InProgress, 1),
+            (State::Complete, 2)
+        ]
+    );
 }
 
 #[tokio::test]
 async fn the_deadline_ends_the_wait_with_the_last_state_known() {
     let server = Server::start(&[(200, "", task("in_progress", 1))]).await;
     let client = Client::new(&server.base).unwrap();
-    let error = client.wait(7, Duration::from_millis(100), |_| {}).await.unwrap_err();
-    let ClientError::Deadline { task_id: 7, last: Some(last), .. } = error else { panic!("{error:?}") };
+    let error = client
+        .wait(7, Duration::from_millis(100), |_| {})
+        .await
+        .unwrap_err();
+    let ClientError::Deadline {
+        task_id: 7,
+        last: Some(last),
+        ..
+    } = error
+    else {
+        panic!("{error:?}")
+    };
     assert_eq!(last.state, State::InProgress);
 }
 
 #[tokio::test]
 async fn a_task_that_is_not_there_is_not_waited_for() {
-    let problem = json!({"type": "x", "title": "t", "status": 404, "detail": "d", "code": "TSK-1004"}).to_string();
+    let problem =
+        json!({"type": "x", "title": "t", "status": 404, "detail": "d", "code": "TSK-1004"})
+            .to_string();
     let server = Server::start(&[(404, "", problem)]).await;
     let client = Client::new(&server.base).unwrap();
-    let error = client.wait(7, Duration::from_secs(60), |_| {}).await.unwrap_err();
+    let error = client
+        .wait(7, Duration::from_secs(60), |_| {})
+        .await
+        .unwrap_err();
     assert_eq!(error.status(), Some(404));
 }

@@ -72,7 +72,8 @@ impl FromRequest<AppState> for TemplateText {
             return Ok(Self(body.yaml));
         }
         String::from_utf8(bytes.to_vec()).map(Self).map_err(|_| {
-            ApiError::new(&INVALID_BODY, "the template is not valid UTF-8").field("", "is not valid UTF-8")
+            ApiError::new(&INVALID_BODY, "the template is not valid UTF-8")
+                .field("", "is not valid UTF-8")
         })
     }
 }
@@ -99,17 +100,28 @@ fn require_type(
     if charset.is_some_and(|name| !matches!(name.trim_matches('"'), "utf-8" | "utf8")) {
         return refuse("the text must be UTF-8".to_owned());
     }
-    let known = accepted.iter().flat_map(|group| group.iter()).find(|name| **name == essence);
+    let known = accepted
+        .iter()
+        .flat_map(|group| group.iter())
+        .find(|name| **name == essence);
     match known {
         Some(name) => Ok(name),
-        None => refuse(format!("Content-Type {:?} is not read here; send {names}", echo(essence))),
+        None => refuse(format!(
+            "Content-Type {:?} is not read here; send {names}",
+            echo(essence)
+        )),
     }
 }
 
 /// The body, within the limits of size and time.
 async fn read(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
     let limit = state.options.body_max_bytes;
-    let too_large = || ApiError::new(&TOO_LARGE, format!("the body may have at most {limit} bytes"));
+    let too_large = || {
+        ApiError::new(
+            &TOO_LARGE,
+            format!("the body may have at most {limit} bytes"),
+        )
+    };
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -120,10 +132,14 @@ async fn read(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
     let wait = Duration::from_millis(state.options.body_timeout_ms);
     match tokio::time::timeout(wait, Bytes::from_request(request, &())).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-        Ok(Err(rejection)) => {
-            Err(ApiError::new(&BODY_BROKEN, "the body could not be read to its end").caused_by(rejection))
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(too_large())
         }
+        Ok(Err(rejection)) => Err(ApiError::new(
+            &BODY_BROKEN,
+            "the body could not be read to its end",
+        )
+        .caused_by(rejection)),
         Err(_) => {
             let detail = format!("the body did not arrive within {} ms", wait.as_millis());
             Err(ApiError::new(&BODY_TIMEOUT, detail))
@@ -156,7 +172,11 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, ApiErro
     serde_path_to_error::deserialize(value).map_err(|error| {
         let problem = error.inner().to_string();
         let field = pointer(error.path(), &problem);
-        let detail = format!("{}: {}", if field.is_empty() { "the body" } else { &field }, problem);
+        let detail = format!(
+            "{}: {}",
+            if field.is_empty() { "the body" } else { &field },
+            problem
+        );
         ApiError::new(&INVALID_BODY, echo(&detail)).field(&field, problem)
     })
 }
@@ -186,8 +206,14 @@ fn pointer(path: &serde_path_to_error::Path, problem: &str) -> String {
         }
     }
     for start in ["missing field `", "unknown field `", "duplicate field `"] {
-        let Some(rest) = problem.strip_prefix(start) else { continue };
-        let name = rest.split("`, expected").next().unwrap_or(rest).trim_end_matches('`');
+        let Some(rest) = problem.strip_prefix(start) else {
+            continue;
+        };
+        let name = rest
+            .split("`, expected")
+            .next()
+            .unwrap_or(rest)
+            .trim_end_matches('`');
         let last = format!("/{}", escape(name));
         if !place.ends_with(&last) {
             place.push_str(&last);
@@ -205,20 +231,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         // No text with NUL can be stored, so none can be searched for.
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(ApiError::parameter("query", "contains the character U+0000"));
+            return Err(ApiError::parameter(
+                "query",
+                "contains the character U+0000",
+            ));
         }
-        Query::<T>::try_from_uri(&parts.uri).map(|Query(params)| Self(params)).map_err(|rejection| {
-            let mut cause: Option<&(dyn StdError + 'static)> = Some(&rejection);
-            while let Some(error) = cause {
-                if let Some(error) = error.downcast_ref::<QueryError>() {
-                    let problem = error.inner().to_string();
-                    let field = pointer(error.path(), &problem);
-                    return ApiError::parameter(field.trim_start_matches('/'), echo(&problem));
+        Query::<T>::try_from_uri(&parts.uri)
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection| {
+                let mut cause: Option<&(dyn StdError + 'static)> = Some(&rejection);
+                while let Some(error) = cause {
+                    if let Some(error) = error.downcast_ref::<QueryError>() {
+                        let problem = error.inner().to_string();
+                        let field = pointer(error.path(), &problem);
+                        return ApiError::parameter(field.trim_start_matches('/'), echo(&problem));
+                    }
+                    cause = error.source();
                 }
-                cause = error.source();
-            }
-            ApiError::parameter("query", "cannot be read")
-        })
+                ApiError::parameter("query", "cannot be read")
+            })
     }
 }
 
@@ -242,20 +273,31 @@ impl Segments {
     }
 
     fn id(&self, name: &str) -> Result<i64, ApiError> {
-        let text = self.0.iter().find(|(key, _)| key == name).map_or("", |(_, text)| text);
+        let text = self
+            .0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, text)| text);
         text.bytes()
             .all(|byte| byte.is_ascii_digit())
             .then(|| text.parse().ok())
             .flatten()
             .filter(|id| *id > 0)
             .ok_or_else(|| {
-                let problem = format!("{:?} is not an id, a whole number from 1 to {}", echo(text), i64::MAX);
+                let problem = format!(
+                    "{:?} is not an id, a whole number from 1 to {}",
+                    echo(text),
+                    i64::MAX
+                );
                 ApiError::parameter(name, problem)
             })
     }
 
     fn text(&self, name: &str) -> String {
-        self.0.iter().find(|(key, _)| key == name).map_or_else(String::new, |(_, text)| text.clone())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or_else(String::new, |(_, text)| text.clone())
     }
 }
 
@@ -281,7 +323,10 @@ impl<S: Send + Sync> FromRequestParts<S> for StepId {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let segments = Segments::of(parts, state).await?;
-        Ok(Self { task: segments.id("task_id")?, step: segments.id("step_id")? })
+        Ok(Self {
+            task: segments.id("task_id")?,
+            step: segments.id("step_id")?,
+        })
     }
 }
 

@@ -11,8 +11,8 @@ use tasker_shared::store::submit::SubmitError;
 use tasker_shared::store::StoreError;
 
 use super::problem::{
-    ApiError, CONTEXT_REFUSED, INVALID_BODY, KINDS, NOT_ALLOWED, NOT_DRIVEN, OVERLOADED,
-    STOPPING, UNKNOWN_TEMPLATE,
+    ApiError, CONTEXT_REFUSED, INVALID_BODY, KINDS, NOT_ALLOWED, NOT_DRIVEN, OVERLOADED, STOPPING,
+    UNKNOWN_TEMPLATE,
 };
 use crate::intake::IntakeError;
 
@@ -38,14 +38,24 @@ impl From<SubmitError> for ApiError {
         match error {
             SubmitError::Fields(fields) => Self::new(&INVALID_BODY, told).fields(fields),
             SubmitError::Context(fields) => Self::new(&CONTEXT_REFUSED, told).fields(fields),
-            SubmitError::UnknownTemplate { known_versions, version, meant, .. } => {
+            SubmitError::UnknownTemplate {
+                known_versions,
+                version,
+                meant,
+                ..
+            } => {
                 let (field, problem) = match (version, known_versions.is_empty(), meant.first()) {
-                    (Some(_), false, _) => {
-                        ("/version", format!("is not registered; registered are {}", known_versions.join(", ")))
-                    }
-                    (_, _, Some((namespace, name))) => {
-                        ("/namespace", format!("is perhaps {namespace}, which has a template {name}"))
-                    }
+                    (Some(_), false, _) => (
+                        "/version",
+                        format!(
+                            "is not registered; registered are {}",
+                            known_versions.join(", ")
+                        ),
+                    ),
+                    (_, _, Some((namespace, name))) => (
+                        "/namespace",
+                        format!("is perhaps {namespace}, which has a template {name}"),
+                    ),
                     _ => ("/name", "is not registered in this namespace".to_owned()),
                 };
                 Self::new(&UNKNOWN_TEMPLATE, told).field(field, problem)
@@ -67,7 +77,9 @@ impl From<ReadError> for ApiError {
 impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
         match error {
-            IntakeError::Full => Self::new(&OVERLOADED, "more submissions wait than the database takes"),
+            IntakeError::Full => {
+                Self::new(&OVERLOADED, "more submissions wait than the database takes")
+            }
             IntakeError::Stopped => Self::new(&STOPPING, "the service takes no more submissions"),
             IntakeError::Store(error) => error.into(),
         }

@@ -30,7 +30,10 @@ pub(crate) fn always() -> OpenApiRouter<AppState> {
 
 /// Routes that look at the database or at every metric.
 pub(crate) fn watched() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(ready)).routes(routes!(status)).routes(routes!(metrics))
+    OpenApiRouter::new()
+        .routes(routes!(ready))
+        .routes(routes!(status))
+        .routes(routes!(metrics))
 }
 
 async fn root() -> Redirect {
@@ -43,7 +46,9 @@ async fn root() -> Redirect {
     responses((status = 200, description = "The process answers", body = Liveness))
 )]
 async fn live(Params(NoParams {}): Params<NoParams>) -> Json<Liveness> {
-    Json(Liveness { status: "ok".to_owned() })
+    Json(Liveness {
+        status: "ok".to_owned(),
+    })
 }
 
 /// Says whether the service can do its work, and what is missing.
@@ -57,7 +62,11 @@ async fn live(Params(NoParams {}): Params<NoParams>) -> Json<Liveness> {
 async fn ready(State(state): State<AppState>, Params(NoParams {}): Params<NoParams>) -> Response {
     let checks = checks(&state).await;
     let ready = checks.iter().all(|check| check.ok);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(Readiness { ready, checks })).into_response()
 }
 
@@ -100,7 +109,9 @@ async fn metrics(State(state): State<AppState>, Params(NoParams {}): Params<NoPa
     responses((status = 200, description = "The kinds", body = ProblemKinds))
 )]
 async fn list_problems(Params(NoParams {}): Params<NoParams>) -> Json<ProblemKinds> {
-    Json(ProblemKinds { problems: KINDS.iter().map(ProblemKind::from).collect() })
+    Json(ProblemKinds {
+        problems: KINDS.iter().map(ProblemKind::from).collect(),
+    })
 }
 
 /// Describes one kind of problem; the `type` of a problem points here.
@@ -130,23 +141,37 @@ async fn checks(state: &AppState) -> Vec<Check> {
     });
     let away = database.is_err();
     let unknown = || Err("not known while the database does not answer".to_owned());
-    let migrations = if away { unknown() } else { migrations(state).await };
+    let migrations = if away {
+        unknown()
+    } else {
+        migrations(state).await
+    };
     let queues = if away { unknown() } else { queues(state).await };
-    [("database", database), ("migrations", migrations), ("queues", queues)]
-        .map(|(name, outcome)| Check { name: name.to_owned(), ok: outcome.is_ok(), reason: outcome.err() })
-        .into()
+    [
+        ("database", database),
+        ("migrations", migrations),
+        ("queues", queues),
+    ]
+    .map(|(name, outcome)| Check {
+        name: name.to_owned(),
+        ok: outcome.is_ok(),
+        reason: outcome.err(),
+    })
+    .into()
 }
 
 async fn migrations(state: &AppState) -> Result<(), String> {
     match migrate::status(state.store.pool()).await {
         Ok(SchemaStatus::Current) => Ok(()),
-        Ok(SchemaStatus::Missing) => Err("the database was never migrated; run tasker migrate".to_owned()),
+        Ok(SchemaStatus::Missing) => {
+            Err("the database was never migrated; run tasker migrate".to_owned())
+        }
         Ok(SchemaStatus::Pending { steps }) => {
             Err(format!("to be run by tasker migrate: {}", steps.join(", ")))
         }
-        Ok(SchemaStatus::Newer { database, binary }) => {
-            Err(format!("the database is at version {database}, this service knows {binary}"))
-        }
+        Ok(SchemaStatus::Newer { database, binary }) => Err(format!(
+            "the database is at version {database}, this service knows {binary}"
+        )),
         Err(error) => {
             tracing::debug!(%error, "readiness");
             Err(format!("cannot be read ({})", error.code()))

@@ -29,12 +29,19 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(requests_max: usize, timeout: Duration) -> Self {
-        Self { permits: Arc::new(Semaphore::new(requests_max)), timeout }
+        Self {
+            permits: Arc::new(Semaphore::new(requests_max)),
+            timeout,
+        }
     }
 }
 
 /// Admits a request or sheds it, and runs it within the time limit.
-pub(crate) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+pub(crate) async fn admit(
+    State(admission): State<Admission>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Ok(permit) = admission.permits.clone().try_acquire_owned() else {
         return ApiError::new(&OVERLOADED, "too many requests at once").into_response();
     };
@@ -58,7 +65,10 @@ pub(crate) async fn admit(State(admission): State<Admission>, request: Request, 
 /// Refuses changes a browser makes on behalf of a foreign page: the service has
 /// no cookies, but its loopback address is reachable from every local browser.
 pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     if !safe && is_foreign(request.headers()) {
         let detail = "the Origin header names another site than this service";
         return ApiError::new(&CROSS_ORIGIN, detail).into_response();
@@ -70,8 +80,13 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return false;
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
     match (origin, host) {
         (Some((_, origin)), Some(host)) => !origin.eq_ignore_ascii_case(host),
         _ => true,
@@ -88,10 +103,21 @@ pub(crate) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", method, route = route.as_deref().unwrap_or("unmatched"));
-    if let Some(context) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
+    let span = tracing::info_span!(
+        "request",
+        method,
+        route = route.as_deref().unwrap_or("unmatched")
+    );
+    if let Some(context) = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok())
+    {
         telemetry::adopt(&span, context);
     }
     let mut response = next.run(request).instrument(span).await;
@@ -105,18 +131,33 @@ pub(crate) async fn observe(
     .increment(1);
     metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, "route" => route)
         .record(elapsed.as_secs_f64());
-    tracing::debug!(method, path, status = status.as_u16(), elapsed_us = elapsed.as_micros() as u64, "request");
+    tracing::debug!(
+        method,
+        path,
+        status = status.as_u16(),
+        elapsed_us = elapsed.as_micros() as u64,
+        "request"
+    );
     dress(response.headers_mut(), status, retry_after_seconds);
     response
 }
 
 fn dress(headers: &mut HeaderMap, status: StatusCode, retry_after_seconds: u64) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.entry(HeaderName::from_static("referrer-policy")).or_insert(HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(HeaderName::from_static("referrer-policy"))
+        .or_insert(HeaderValue::from_static("no-referrer"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(retry_after_seconds));
+        headers
+            .entry(header::RETRY_AFTER)
+            .or_insert(HeaderValue::from(retry_after_seconds));
     }
 }
 

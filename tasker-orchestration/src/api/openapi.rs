@@ -33,10 +33,19 @@ pub(crate) struct Base;
 
 /// Problems any operation can answer with.
 const ALWAYS: &[(&str, &str)] = &[
-    ("400", "A path or query parameter, or the body's JSON, cannot be read"),
+    (
+        "400",
+        "A path or query parameter, or the body's JSON, cannot be read",
+    ),
     ("500", "The service failed"),
-    ("503", "The service or its database is overloaded, away or stopping; see Retry-After"),
-    ("504", "The request took too long; what was asked may still happen"),
+    (
+        "503",
+        "The service or its database is overloaded, away or stopping; see Retry-After",
+    ),
+    (
+        "504",
+        "The request took too long; what was asked may still happen",
+    ),
 ];
 
 /// Problems of operations that read a body.
@@ -45,7 +54,10 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("408", "The body did not arrive in time"),
     ("413", "The body is too large"),
     ("415", "The body's type is not supported"),
-    ("422", "A field of the body is missing, unknown, of the wrong type or out of range"),
+    (
+        "422",
+        "A field of the body is missing, unknown, of the wrong type or out of range",
+    ),
 ];
 
 /// The document, with the problems that hold for all operations.
@@ -61,7 +73,10 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Result<Value, ser
         .filter_map(Value::as_object_mut);
     for operation in operations {
         let has_body = operation.contains_key("requestBody");
-        if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        if let Some(responses) = operation
+            .get_mut("responses")
+            .and_then(Value::as_object_mut)
+        {
             add_problems(responses, has_body);
         }
     }
@@ -71,7 +86,9 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Result<Value, ser
 fn add_problems(responses: &mut Map<String, Value>, has_body: bool) {
     let more = if has_body { WITH_BODY } else { &[] };
     for (status, description) in ALWAYS.iter().chain(more) {
-        responses.entry(*status).or_insert_with(|| json!({ "description": description }));
+        responses
+            .entry(*status)
+            .or_insert_with(|| json!({ "description": description }));
     }
     for (status, response) in responses {
         if status.as_str() >= "400" && response.get("content").is_none() {

@@ -128,8 +128,11 @@ impl ApiError {
 
     /// A fault of the service: the caller learns no more than that.
     pub(crate) fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(&INTERNAL, "the request could not be served; the service's log says why")
-            .caused_by(source)
+        Self::new(
+            &INTERNAL,
+            "the request could not be served; the service's log says why",
+        )
+        .caused_by(source)
     }
 
     /// A path or query parameter that cannot be read.
@@ -180,7 +183,14 @@ impl ApiError {
     /// The document the caller gets.
     pub(crate) fn into_problem(self) -> Problem {
         self.log();
-        let Inner { kind, detail, reason, errors, template, .. } = *self.0;
+        let Inner {
+            kind,
+            detail,
+            reason,
+            errors,
+            template,
+            ..
+        } = *self.0;
         Problem {
             kind: format!("/problems/{}", kind.code),
             title: kind.title.to_owned(),
@@ -196,12 +206,21 @@ impl ApiError {
     /// Faults of the service are errors, a database that is away a warning
     /// (its own loops say more), and faults of callers no news.
     fn log(&self) {
-        let Inner { kind, detail, source, .. } = &*self.0;
+        let Inner {
+            kind,
+            detail,
+            source,
+            ..
+        } = &*self.0;
         let chain = source.as_deref().map(source_chain);
         let cause = chain.as_deref().unwrap_or("");
         match kind.status {
-            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(code = kind.code, cause, "{detail}"),
-            status if status.is_server_error() => tracing::warn!(code = kind.code, cause, "{detail}"),
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                tracing::error!(code = kind.code, cause, "{detail}");
+            }
+            status if status.is_server_error() => {
+                tracing::warn!(code = kind.code, cause, "{detail}");
+            }
             _ => tracing::debug!(code = kind.code, cause, "{detail}"),
         }
     }
@@ -261,7 +280,10 @@ mod tests {
     fn a_cause_is_never_part_of_the_document() {
         let error = ApiError::internal("relation \"secret\" does not exist");
         let document = serde_json::to_string(&error.into_problem()).unwrap();
-        assert!(document.contains(INTERNAL.code) && !document.contains("secret"), "{document}");
+        assert!(
+            document.contains(INTERNAL.code) && !document.contains("secret"),
+            "{document}"
+        );
     }
 
     #[test]

@@ -52,16 +52,24 @@ pub enum BindError {
     )]
     Public { address: SocketAddr },
     #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
 }
 
 /// Listens on `address`, which must be a loopback address unless the operator
 /// has said otherwise.
-pub(crate) async fn bind(address: SocketAddr, allow_public: bool) -> Result<TcpListener, BindError> {
+pub(crate) async fn bind(
+    address: SocketAddr,
+    allow_public: bool,
+) -> Result<TcpListener, BindError> {
     if !allow_public && !is_loopback(address.ip()) {
         return Err(BindError::Public { address });
     }
-    TcpListener::bind(address).await.map_err(|source| BindError::Listen { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError::Listen { address, source })
 }
 
 fn is_loopback(ip: IpAddr) -> bool {
@@ -85,7 +93,9 @@ pub(crate) async fn serve(
             () = shutdown.cancelled() => break,
             accepted = accept(&listener, &permits) => accepted,
         };
-        let Some((stream, permit)) = accepted else { continue };
+        let Some((stream, permit)) = accepted else {
+            continue;
+        };
         let connection = connection(stream, router.clone(), limits, shutdown.clone());
         let abandon = abandon.clone();
         connections.spawn(async move {
@@ -98,8 +108,14 @@ pub(crate) async fn serve(
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests still ran when the drain time was over");
+    if tokio::time::timeout(limits.drain_timeout, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "requests still ran when the drain time was over"
+        );
         abandon.cancel();
         connections.wait().await;
     }

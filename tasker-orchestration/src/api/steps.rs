@@ -39,7 +39,9 @@ async fn list_steps(
     TaskId(task_id): TaskId,
     Params(NoParams {}): Params<NoParams>,
 ) -> ApiResult<Json<StepList>> {
-    let steps = read::steps(&state.store, task_id).await?.ok_or_else(|| no_task(task_id))?;
+    let steps = read::steps(&state.store, task_id)
+        .await?
+        .ok_or_else(|| no_task(task_id))?;
     Ok(Json(StepList { steps }))
 }
 

@@ -21,9 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{
-    from_value, Body, NoParams, OptionalBody, Params, TaskId, Traceparent,
-};
+use super::extract::{from_value, Body, NoParams, OptionalBody, Params, TaskId, Traceparent};
 use super::failures::operated;
 use super::operator::check_operator;
 use super::problem::{ApiError, ApiResult, INVALID_BODY, KEY_REUSED, NOT_FOUND};
@@ -69,7 +67,11 @@ async fn submit_task(
     Body(request): Body<TaskRequest>,
 ) -> ApiResult<Response> {
     let submitted = submit_one(state, request, traceparent).await?;
-    let status = if submitted.duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if submitted.duplicate {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     let place = format!("/v1/tasks/{}", submitted.task.task_id);
     Ok((status, [(header::LOCATION, place)], Json(submitted)).into_response())
 }
@@ -84,7 +86,9 @@ async fn submit_one(
         Submitted::Created(task) => (false, task),
         Submitted::Duplicate(task) => (true, task),
         Submitted::Conflict { task_id } => {
-            let detail = format!("the idempotency key belongs to task {task_id}, which was asked for differently");
+            let detail = format!(
+                "the idempotency key belongs to task {task_id}, which was asked for differently"
+            );
             return Err(ApiError::new(&KEY_REUSED, detail).field("/idempotency_key", "is taken"));
         }
     };
@@ -99,14 +103,26 @@ async fn prepare(
     traceparent: Option<String>,
 ) -> Result<NewTask, SubmitError> {
     let first = submit::prepare(&state.store, request.clone(), traceparent.clone()).await;
-    let Err(SubmitError::UnknownTemplate { namespace, name, version, .. }) = &first else {
+    let Err(SubmitError::UnknownTemplate {
+        namespace,
+        name,
+        version,
+        ..
+    }) = &first
+    else {
         return first;
     };
     let (Ok(namespace), Ok(name)) = (Namespace::parse(namespace), TemplateName::parse(name)) else {
         return first;
     };
-    let version = version.as_deref().and_then(|text| Version::parse(text).ok());
-    if state.loader.load_named(&namespace, &name, version.as_ref()).await? {
+    let version = version
+        .as_deref()
+        .and_then(|text| Version::parse(text).ok());
+    if state
+        .loader
+        .load_named(&namespace, &name, version.as_ref())
+        .await?
+    {
         return submit::prepare(&state.store, request, traceparent).await;
     }
     first
@@ -133,7 +149,9 @@ async fn submit_batch(
     let count = batch.tasks.len();
     if count == 0 || count > max {
         let problem = format!("has {count} items; 1 to {max} are allowed");
-        return Err(ApiError::new(&INVALID_BODY, format!("/tasks {problem}")).field("/tasks", problem));
+        return Err(
+            ApiError::new(&INVALID_BODY, format!("/tasks {problem}")).field("/tasks", problem)
+        );
     }
     // All at once, so that the intake can store them in few transactions.
     let mut running = JoinSet::new();
@@ -154,7 +172,10 @@ async fn submit_batch(
     }
     items.sort_unstable_by_key(|item| item.index);
     Ok(Json(TaskBatchResponse {
-        created: items.iter().filter(|item| item.task_id.is_some() && !item.duplicate).count(),
+        created: items
+            .iter()
+            .filter(|item| item.task_id.is_some() && !item.duplicate)
+            .count(),
         duplicates: items.iter().filter(|item| item.duplicate).count(),
         refused: items.iter().filter(|item| item.error.is_some()).count(),
         items,
@@ -222,7 +243,8 @@ impl IncludeParams {
                 "steps" => steps = true,
                 "transitions" => transitions = true,
                 other => {
-                    let problem = format!("{other:?} cannot be included; steps and transitions can");
+                    let problem =
+                        format!("{other:?} cannot be included; steps and transitions can");
                     return Err(ApiError::parameter("include", problem));
                 }
             }
@@ -289,12 +311,21 @@ async fn get_graph(
     TaskId(task_id): TaskId,
     Params(params): Params<GraphParams>,
 ) -> ApiResult<Response> {
-    let graph = read::graph(&state.store, task_id).await?.ok_or_else(|| no_task(task_id))?;
-    let text = |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
+    let graph = read::graph(&state.store, task_id)
+        .await?
+        .ok_or_else(|| no_task(task_id))?;
+    let text =
+        |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
     Ok(match params.format {
         GraphFormat::Json => Json(graph).into_response(),
-        GraphFormat::Mermaid => text("text/vnd.mermaid; charset=utf-8", graph_text::task_mermaid(&graph)),
-        GraphFormat::Dot => text("text/vnd.graphviz; charset=utf-8", graph_text::task_dot(&graph)),
+        GraphFormat::Mermaid => text(
+            "text/vnd.mermaid; charset=utf-8",
+            graph_text::task_mermaid(&graph),
+        ),
+        GraphFormat::Dot => text(
+            "text/vnd.graphviz; charset=utf-8",
+            graph_text::task_dot(&graph),
+        ),
     })
 }
 
@@ -312,7 +343,10 @@ async fn explain_task(
     TaskId(task_id): TaskId,
     Params(NoParams {}): Params<NoParams>,
 ) -> ApiResult<Json<Explanation>> {
-    read::explain(&state.store, task_id).await?.map(Json).ok_or_else(|| no_task(task_id))
+    read::explain(&state.store, task_id)
+        .await?
+        .map(Json)
+        .ok_or_else(|| no_task(task_id))
 }
 
 /// Cancels a task: nothing of it starts any more, running handlers are told.

@@ -69,7 +69,11 @@ async fn register_template(
         ApiError::new(&TEMPLATE_INVALID, detail).template(faults)
     })?;
     let registered = templates::register(&state.store, &parsed.template).await?;
-    let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if registered.created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let answer = TemplateRegistered {
         template: registered.summary,
         created: registered.created,
@@ -120,13 +124,24 @@ async fn get_template(
     path: TemplatePath,
     Params(NoParams {}): Params<NoParams>,
 ) -> ApiResult<Json<TemplateDetail>> {
-    let refused = |name| move |error: tasker_shared::domain::NameError| ApiError::parameter(name, error.to_string());
+    let refused = |name| {
+        move |error: tasker_shared::domain::NameError| ApiError::parameter(name, error.to_string())
+    };
     let namespace = Namespace::parse(&path.namespace).map_err(refused("namespace"))?;
     let name = TemplateName::parse(&path.name).map_err(refused("name"))?;
     let version = Version::parse(&path.version).map_err(refused("version"))?;
-    let found = templates::get(&state.store, namespace.as_str(), name.as_str(), version.as_str()).await?;
+    let found = templates::get(
+        &state.store,
+        namespace.as_str(),
+        name.as_str(),
+        version.as_str(),
+    )
+    .await?;
     found.map(Json).ok_or_else(|| {
-        ApiError::new(&NOT_FOUND, format!("no template {namespace}/{name}/{version} is registered"))
+        ApiError::new(
+            &NOT_FOUND,
+            format!("no template {namespace}/{name}/{version} is registered"),
+        )
     })
 }
 

@@ -88,7 +88,10 @@ impl StepError {
 
     /// The attempt ran longer than the step's timeout.
     pub fn timeout(limit: Duration) -> Self {
-        let message = format!("the handler did not finish within {} s", limit.as_secs_f64());
+        let message = format!(
+            "the handler did not finish within {} s",
+            limit.as_secs_f64()
+        );
         Self::new(FailureKind::Timeout, "Tasker::StepTimeout", message)
     }
 
@@ -126,7 +129,10 @@ impl StepError {
         let mut keys = Map::new();
         keys.insert("error".into(), json!(self.message));
         keys.insert("error_class".into(), json!(self.error_class));
-        keys.insert("backtrace".into(), json!(self.backtrace.as_deref().unwrap_or("")));
+        keys.insert(
+            "backtrace".into(),
+            json!(self.backtrace.as_deref().unwrap_or("")),
+        );
         if let Some(code) = &self.error_code {
             keys.insert("error_code".into(), json!(code));
         }
@@ -196,7 +202,10 @@ pub enum Change {
     /// Uncount the attempt and enqueue the step again at once.
     HandBack,
     /// Uncount the attempt and look for a worker again after `delay_ms`.
-    Park { handler_class: String, delay_ms: u64 },
+    Park {
+        handler_class: String,
+        delay_ms: u64,
+    },
 }
 
 /// Pause before a step without a handler is offered again.
@@ -242,12 +251,22 @@ mod tests {
     const DAY_MS: u64 = 86_400_000;
 
     fn limits(attempt: u32, retry_limit: u32, retryable: bool) -> AttemptLimits {
-        AttemptLimits { attempt, retry_limit, retryable, max_requested_delay_ms: DAY_MS }
+        AttemptLimits {
+            attempt,
+            retry_limit,
+            retryable,
+            max_requested_delay_ms: DAY_MS,
+        }
     }
 
     fn judge(error: StepError, limits: AttemptLimits) -> Change {
         let mut rng = StdRng::seed_from_u64(7);
-        decide(Outcome::Failure { error }, limits, &RetryPolicy::default(), &mut rng)
+        decide(
+            Outcome::Failure { error },
+            limits,
+            &RetryPolicy::default(),
+            &mut rng,
+        )
     }
 
     #[test]
@@ -258,19 +277,34 @@ mod tests {
 
     #[test]
     fn the_last_allowed_attempt_fails_for_good() {
-        assert!(matches!(judge(StepError::retryable("x"), limits(2, 3, true)), Change::Retry { .. }));
-        assert!(matches!(judge(StepError::retryable("x"), limits(3, 3, true)), Change::Fail { .. }));
+        assert!(matches!(
+            judge(StepError::retryable("x"), limits(2, 3, true)),
+            Change::Retry { .. }
+        ));
+        assert!(matches!(
+            judge(StepError::retryable("x"), limits(3, 3, true)),
+            Change::Fail { .. }
+        ));
     }
 
     #[test]
     fn a_step_that_is_not_retryable_fails_at_once() {
-        assert!(matches!(judge(StepError::retryable("x"), limits(1, 3, false)), Change::Fail { .. }));
+        assert!(matches!(
+            judge(StepError::retryable("x"), limits(1, 3, false)),
+            Change::Fail { .. }
+        ));
     }
 
     #[test]
     fn a_requested_delay_prevails_up_to_a_day() {
         let hour = StepError::retryable_after("429", Duration::from_secs(3600));
-        assert!(matches!(judge(hour, limits(1, 3, true)), Change::Retry { delay_ms: 3_600_000, .. }));
+        assert!(matches!(
+            judge(hour, limits(1, 3, true)),
+            Change::Retry {
+                delay_ms: 3_600_000,
+                ..
+            }
+        ));
         let years = StepError::retryable_after("429", Duration::from_secs(u64::MAX / 1000));
         let Change::Retry { delay_ms, .. } = judge(years, limits(1, 3, true)) else {
             panic!("retry expected");
@@ -280,8 +314,14 @@ mod tests {
 
     #[test]
     fn a_lost_attempt_counts_and_is_repeated_at_once() {
-        assert!(matches!(judge(StepError::lost(), limits(1, 3, true)), Change::Retry { delay_ms: 0, .. }));
-        assert!(matches!(judge(StepError::lost(), limits(3, 3, true)), Change::Fail { .. }));
+        assert!(matches!(
+            judge(StepError::lost(), limits(1, 3, true)),
+            Change::Retry { delay_ms: 0, .. }
+        ));
+        assert!(matches!(
+            judge(StepError::lost(), limits(3, 3, true)),
+            Change::Fail { .. }
+        ));
     }
 
     proptest! {

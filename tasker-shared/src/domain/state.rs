@@ -17,7 +17,9 @@ use utoipa::ToSchema;
 /// | error | advance | due retry, operator's retry, resolve |
 /// | cancelled | operator's cancel | - |
 /// | `resolved_manually` | operator's resolve | - |
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Pending,
@@ -118,7 +120,9 @@ mod tests {
 
     #[test]
     fn a_cancelled_task_stays_cancelled() {
-        assert!(State::ALL.into_iter().all(|to| !State::Cancelled.task_may_go_to(to)));
+        assert!(State::ALL
+            .into_iter()
+            .all(|to| !State::Cancelled.task_may_go_to(to)));
     }
 
     #[test]

@@ -52,7 +52,12 @@ impl WakeHub {
             sender_pid: AtomicU32::new(0),
             listening: AtomicBool::new(false),
         });
-        tokio::spawn(send(connect.clone(), interval, shared.clone(), ended.clone()));
+        tokio::spawn(send(
+            connect.clone(),
+            interval,
+            shared.clone(),
+            ended.clone(),
+        ));
         tokio::spawn(listen(connect.clone(), shared.clone(), ended.clone()));
         Self { shared }
     }
@@ -60,7 +65,10 @@ impl WakeHub {
     /// A signal that every wake of `channel` raises, wherever it comes from.
     pub fn signal(&self, channel: &Channel) -> Signal {
         let signal = Signal::default();
-        lock(&self.shared.signals).entry(channel.name()).or_default().push(signal.clone());
+        lock(&self.shared.signals)
+            .entry(channel.name())
+            .or_default()
+            .push(signal.clone());
         signal
     }
 
@@ -69,7 +77,11 @@ impl WakeHub {
     /// it heard, so the wait stays short enough to recover by.
     pub fn poll_after(&self, interval: Duration) -> Duration {
         let listening = self.shared.listening.load(Ordering::Relaxed);
-        jittered(if listening { interval * LISTENING_FACTOR } else { interval })
+        jittered(if listening {
+            interval * LISTENING_FACTOR
+        } else {
+            interval
+        })
     }
 
     /// Wakes whoever waits for `channel`: this process at once, others soon.
@@ -116,7 +128,9 @@ async fn send(
         }
         // The first wake after a pause goes at once, the next ones together.
         tokio::time::sleep(interval.saturating_sub(last.elapsed())).await;
-        let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending)).into_iter().collect();
+        let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending))
+            .into_iter()
+            .collect();
         // One that cannot be sent is dropped: the polls make up for it.
         if let Err(error) = notify(&connect, &shared, &mut connection, &names).await {
             tracing::debug!(%error, "wake not sent");
@@ -136,8 +150,12 @@ async fn notify(
         // A wake says nothing that must survive: no flush for it.
         let options = connect.clone().options([("synchronous_commit", "off")]);
         let mut opened = PgConnection::connect_with(&options).await?;
-        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut opened).await?;
-        shared.sender_pid.store(pid.unsigned_abs(), Ordering::Relaxed);
+        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+            .fetch_one(&mut opened)
+            .await?;
+        shared
+            .sender_pid
+            .store(pid.unsigned_abs(), Ordering::Relaxed);
         *connection = Some(opened);
     }
     if let Some(connection) = connection {
@@ -193,7 +211,10 @@ async fn listen_until_lost(
 
 async fn open_listener(connect: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
     // A pool of its own: the listener holds its connection for ever.
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(connect.clone())
+        .await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(WAKE_CHANNEL).await?;
     Ok(listener)

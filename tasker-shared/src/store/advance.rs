@@ -11,10 +11,13 @@ use serde_json::{json, Value};
 use sqlx::{PgConnection, Row};
 
 use super::{queue, Attempt, Report, Store, StoreError, HOT_PATH};
-use crate::telemetry;
 use crate::domain::{decide, AttemptLimits, Change, Namespace, Outcome, State, StepError};
+use crate::telemetry;
 
-const ADVANCE: &str = concat!(include_str!("sql/advance.sql"), include_str!("sql/propagate.sql"));
+const ADVANCE: &str = concat!(
+    include_str!("sql/advance.sql"),
+    include_str!("sql/propagate.sql")
+);
 const LOST: &str = include_str!("sql/lost.sql");
 
 /// What a batch did.
@@ -115,9 +118,16 @@ impl AdvanceConnection {
                 retry_limit: row.try_get("retry_limit")?,
                 retryable: row.try_get("retryable")?,
             };
-            let outcome = Outcome::Failure { error: StepError::lost() };
-            let (_, (attempt, mut lost)) =
-                self.judge(Report { attempt, outcome, stored: false }).await?;
+            let outcome = Outcome::Failure {
+                error: StepError::lost(),
+            };
+            let (_, (attempt, mut lost)) = self
+                .judge(Report {
+                    attempt,
+                    outcome,
+                    stored: false,
+                })
+                .await?;
             lost.only_expired = true;
             decided.push((attempt, lost));
         }
@@ -127,10 +137,7 @@ impl AdvanceConnection {
         self.apply(namespace, decided).await
     }
 
-    async fn judge(
-        &self,
-        report: Report,
-    ) -> Result<(Namespace, (Attempt, Decided)), StoreError> {
+    async fn judge(&self, report: Report) -> Result<(Namespace, (Attempt, Decided)), StoreError> {
         let attempt = report.attempt;
         let definition = self.store.definition(attempt.definition_id).await?;
         let limits = AttemptLimits {
@@ -171,7 +178,8 @@ impl AdvanceConnection {
             .bind(&batch.only_expired)
             .fetch_all(&mut self.connection)
             .await?;
-        metrics::histogram!(telemetry::ADVANCE_DURATION_SECONDS).record(since.elapsed().as_secs_f64());
+        metrics::histogram!(telemetry::ADVANCE_DURATION_SECONDS)
+            .record(since.elapsed().as_secs_f64());
         metrics::histogram!(telemetry::ADVANCE_BATCH_STEPS).record(batch.steps.len() as f64);
         let mut applied = HashSet::with_capacity(batch.steps.len());
         let mut advanced = Advanced::default();
@@ -184,7 +192,9 @@ impl AdvanceConnection {
                 "ready" => advanced.enqueued += 1,
                 _ => {
                     let state = row.try_get::<&str, _>("state")?;
-                    advanced.finished.extend(State::parse(state).map(|state| (id, state)));
+                    advanced
+                        .finished
+                        .extend(State::parse(state).map(|state| (id, state)));
                 }
             }
         }
@@ -248,9 +258,10 @@ impl Decided {
         };
         match change {
             Change::Complete { .. } if stored => plain(code::COMPLETE_STORED),
-            Change::Complete { results } => {
-                Self { payload: Some(results), ..plain(code::COMPLETE) }
-            }
+            Change::Complete { results } => Self {
+                payload: Some(results),
+                ..plain(code::COMPLETE)
+            },
             Change::Retry { error, delay_ms } => Self {
                 delay_ms: delay_ms as i64,
                 backoff_seconds: error.retry_after_ms.map(|_| delay_ms.div_ceil(1000) as i32),
@@ -258,7 +269,10 @@ impl Decided {
             },
             Change::Fail { error } => plain(code::FAIL).failing(error, error_max_bytes),
             Change::HandBack => plain(code::HAND_BACK),
-            Change::Park { handler_class, delay_ms } => Self {
+            Change::Park {
+                handler_class,
+                delay_ms,
+            } => Self {
                 delay_ms: delay_ms as i64,
                 note: Some(handler_class),
                 ..plain(code::PARK)
@@ -284,9 +298,13 @@ fn cut_to_size(mut error: StepError, max_bytes: usize) -> StepError {
     if size(&error) <= max_bytes {
         return error;
     }
-    error.backtrace = error.backtrace.map(|_| "(cut: the error was too large)".to_owned());
+    error.backtrace = error
+        .backtrace
+        .map(|_| "(cut: the error was too large)".to_owned());
     if size(&error) > max_bytes {
-        error.context = error.context.map(|_| json!("(cut: the error was too large)"));
+        error.context = error
+            .context
+            .map(|_| json!("(cut: the error was too large)"));
     }
     if size(&error) > max_bytes {
         let keep = error.message.floor_char_boundary_at(max_bytes / 4);
@@ -350,4 +368,3 @@ impl Batch {
         batch
     }
 }
-

@@ -99,7 +99,10 @@ impl ClaimConnection {
             let step = claimed_of(&row)?;
             // A step has one message; a second one, made by hand, is left to the
             // repair sweep.
-            if !claimed.iter().any(|c| c.attempt.step_id == step.attempt.step_id) {
+            if !claimed
+                .iter()
+                .any(|c| c.attempt.step_id == step.attempt.step_id)
+            {
                 claimed.push(step);
             }
         }
@@ -122,7 +125,9 @@ impl ClaimConnection {
             .await?;
         let mut inputs = ClaimInputs::default();
         for row in rows {
-            let body = row.try_get::<Option<Value>, _>("body")?.unwrap_or(Value::Null);
+            let body = row
+                .try_get::<Option<Value>, _>("body")?
+                .unwrap_or(Value::Null);
             match row.try_get::<Option<i32>, _>("named_step_id")? {
                 None => {
                     inputs.contexts.insert(row.try_get("id")?, body);
@@ -164,10 +169,7 @@ impl Store {
     ///
     /// # Errors
     /// As for any statement.
-    pub async fn store_progress(
-        &self,
-        progress: &[(i64, i32, Value)],
-    ) -> Result<(), StoreError> {
+    pub async fn store_progress(&self, progress: &[(i64, i32, Value)]) -> Result<(), StoreError> {
         let steps: Vec<i64> = progress.iter().map(|p| p.0).collect();
         let attempts: Vec<i32> = progress.iter().map(|p| p.1).collect();
         let values: Vec<Value> = progress.iter().map(|p| p.2.clone()).collect();
@@ -190,7 +192,9 @@ impl Store {
 
 fn claimed_of(row: &PgRow) -> Result<Claimed, sqlx::Error> {
     let json = |column: &str| -> Result<Value, sqlx::Error> {
-        Ok(row.try_get::<Option<Value>, _>(column)?.unwrap_or(Value::Null))
+        Ok(row
+            .try_get::<Option<Value>, _>(column)?
+            .unwrap_or(Value::Null))
     };
     Ok(Claimed {
         attempt: Attempt {

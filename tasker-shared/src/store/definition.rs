@@ -32,12 +32,15 @@ impl Definition {
     }
 
     pub fn step(&self, named_step_id: i32) -> Option<&StepTemplate> {
-        self.index_of(named_step_id).map(|index| &self.template.steps[index])
+        self.index_of(named_step_id)
+            .map(|index| &self.template.steps[index])
     }
 
     /// The step's retry policy; the default one for a step the template lost.
     pub fn retry_policy(&self, named_step_id: i32) -> RetryPolicy {
-        self.step(named_step_id).map(|step| step.retry).unwrap_or_default()
+        self.step(named_step_id)
+            .map(|step| step.retry)
+            .unwrap_or_default()
     }
 
     pub(super) fn compile(
@@ -46,11 +49,18 @@ impl Definition {
         template: Template,
         named_step_ids: Vec<i32>,
     ) -> Result<Self, StoreError> {
-        let unreadable = |problem: String| StoreError::UnreadableDefinition { definition_id, problem };
+        let unreadable = |problem: String| StoreError::UnreadableDefinition {
+            definition_id,
+            problem,
+        };
         let graph = template.graph().map_err(|e| unreadable(e.to_string()))?;
-        let validator = ContextValidator::new(&template)
-            .map_err(|e| unreadable(format!("{e:?}")))?;
-        let index_of = named_step_ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+        let validator =
+            ContextValidator::new(&template).map_err(|e| unreadable(format!("{e:?}")))?;
+        let index_of = named_step_ids
+            .iter()
+            .enumerate()
+            .map(|(i, id)| (*id, i))
+            .collect();
         Ok(Self {
             definition_id,
             named_task_id,
@@ -79,9 +89,13 @@ impl Store {
         .fetch_optional(self.pool())
         .await?
         .ok_or(StoreError::MissingDefinition { definition_id })?;
-        let template: Template = serde_json::from_value(row.try_get("definition")?).map_err(|e| {
-            StoreError::UnreadableDefinition { definition_id, problem: e.to_string() }
-        })?;
+        let template: Template =
+            serde_json::from_value(row.try_get("definition")?).map_err(|e| {
+                StoreError::UnreadableDefinition {
+                    definition_id,
+                    problem: e.to_string(),
+                }
+            })?;
         let named_task_id: i32 = row.try_get("named_task_id")?;
         let steps: Vec<(String, String, i32)> = sqlx::query_as(
             "SELECT ns.name, ds.name, ns.named_step_id
@@ -94,21 +108,30 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let ids = named_ids(&template, &steps, definition_id)?;
-        let definition =
-            Definition::compile(definition_id, named_task_id, template, ids)?;
+        let definition = Definition::compile(definition_id, named_task_id, template, ids)?;
         Ok(self.remember_definition(definition))
     }
 
     pub(super) fn cached_definition(&self, definition_id: i64) -> Option<Arc<Definition>> {
-        let cache = self.inner.definitions.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let cache = self
+            .inner
+            .definitions
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         cache.get(&definition_id).cloned()
     }
 
     pub(super) fn remember_definition(&self, definition: Definition) -> Arc<Definition> {
         let definition = Arc::new(definition);
-        let mut cache =
-            self.inner.definitions.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        cache.entry(definition.definition_id).or_insert(definition).clone()
+        let mut cache = self
+            .inner
+            .definitions
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        cache
+            .entry(definition.definition_id)
+            .or_insert(definition)
+            .clone()
     }
 }
 
@@ -118,8 +141,10 @@ fn named_ids(
     rows: &[(String, String, i32)],
     definition_id: i64,
 ) -> Result<Vec<i32>, StoreError> {
-    let known: HashMap<(&str, &str), i32> =
-        rows.iter().map(|(name, system, id)| ((name.as_str(), system.as_str()), *id)).collect();
+    let known: HashMap<(&str, &str), i32> = rows
+        .iter()
+        .map(|(name, system, id)| ((name.as_str(), system.as_str()), *id))
+        .collect();
     template
         .steps
         .iter()

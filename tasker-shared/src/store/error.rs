@@ -79,7 +79,9 @@ impl StoreError {
 
 fn class_of_database(error: &sqlx::Error) -> ErrorClass {
     match error {
-        sqlx::Error::Database(told) => told.code().map_or(ErrorClass::Fatal, |code| class_of(&code)),
+        sqlx::Error::Database(told) => told
+            .code()
+            .map_or(ErrorClass::Fatal, |code| class_of(&code)),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut

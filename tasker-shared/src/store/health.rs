@@ -49,11 +49,16 @@ pub async fn queue_depths(
     store: &Store,
     namespaces: &[Namespace],
 ) -> Result<Vec<QueueDepth>, StoreError> {
-    let each: Vec<String> = namespaces.iter().map(|ns| queue::for_namespace(DEPTH, ns)).collect();
+    let each: Vec<String> = namespaces
+        .iter()
+        .map(|ns| queue::for_namespace(DEPTH, ns))
+        .collect();
     if each.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(&each.join(" UNION ALL ")).fetch_all(store.pool()).await?;
+    let rows = sqlx::query(&each.join(" UNION ALL "))
+        .fetch_all(store.pool())
+        .await?;
     let mut depths = Vec::with_capacity(rows.len());
     for row in rows {
         let name: String = row.try_get("namespace")?;

@@ -12,7 +12,10 @@ use crate::supervise::Pause;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("the database could not be reached within {tried_seconds} s: {source}")]
-    Unreachable { tried_seconds: u64, source: StoreError },
+    Unreachable {
+        tried_seconds: u64,
+        source: StoreError,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -34,7 +37,11 @@ impl Store {
         } else {
             match migrate::status(store.pool()).await? {
                 SchemaStatus::Current => {}
-                other => return Err(OpenError::NotMigrated { status: format!("{other:?}") }),
+                other => {
+                    return Err(OpenError::NotMigrated {
+                        status: format!("{other:?}"),
+                    })
+                }
             }
         }
         let mut transaction = begin(store.pool()).await?;

@@ -57,8 +57,10 @@ impl OperateError {
     }
 }
 
-const OPERATOR: &str =
-    concat!(include_str!("sql/operator.sql"), include_str!("sql/propagate.sql"));
+const OPERATOR: &str = concat!(
+    include_str!("sql/operator.sql"),
+    include_str!("sql/propagate.sql")
+);
 
 /// A task under its lock.
 struct LockedTask {
@@ -90,8 +92,15 @@ impl LockedTask {
         let Some(namespace) = namespace else {
             return Err(OperateError::NotDriven);
         };
-        let state = state.as_deref().and_then(State::parse).unwrap_or(State::Pending);
-        Ok(Self { task_id, namespace, state })
+        let state = state
+            .as_deref()
+            .and_then(State::parse)
+            .unwrap_or(State::Pending);
+        Ok(Self {
+            task_id,
+            namespace,
+            state,
+        })
     }
 }
 
@@ -147,11 +156,18 @@ async fn lock_steps(
     for row in rows {
         let in_process: bool = row.try_get("in_process")?;
         let stored: Option<String> = row.try_get("to_state")?;
-        let stored = stored.as_deref().and_then(State::parse).unwrap_or(State::Pending);
+        let stored = stored
+            .as_deref()
+            .and_then(State::parse)
+            .unwrap_or(State::Pending);
         steps.push(LockedStep {
             step_id: row.try_get("workflow_step_id")?,
             name: row.try_get("name")?,
-            state: if in_process { State::InProgress } else { stored },
+            state: if in_process {
+                State::InProgress
+            } else {
+                stored
+            },
             in_process,
             delayed: row.try_get("delayed")?,
         });
@@ -178,7 +194,10 @@ async fn detach(
         SELECT step_id FROM messages UNION SELECT workflow_step_id FROM delays",
         namespace,
     );
-    Ok(sqlx::query_scalar(&statement).bind(steps).fetch_all(connection).await?)
+    Ok(sqlx::query_scalar(&statement)
+        .bind(steps)
+        .fetch_all(connection)
+        .await?)
 }
 
 /// Makes sure that a step which has not become ready yet never does.
@@ -221,7 +240,12 @@ async fn propagate(
         .bind(satisfies)
         .bind(again)
         .bind(effects.iter().map(|(_, e)| e.active).collect::<Vec<_>>())
-        .bind(effects.iter().map(|(_, e)| e.unfinished).collect::<Vec<_>>())
+        .bind(
+            effects
+                .iter()
+                .map(|(_, e)| e.unfinished)
+                .collect::<Vec<_>>(),
+        )
         .bind(effects.iter().map(|(_, e)| e.failed).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;

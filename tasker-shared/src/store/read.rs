@@ -55,7 +55,11 @@ pub async fn steps(store: &Store, task_id: i64) -> Result<Option<Vec<StepView>>,
         return Ok(None);
     };
     let phases = standing.phases();
-    let views = standing.steps.iter().zip(phases).map(|(step, phase)| view_of(&standing, step, phase));
+    let views = standing
+        .steps
+        .iter()
+        .zip(phases)
+        .map(|(step, phase)| view_of(&standing, step, phase));
     Ok(Some(views.collect()))
 }
 
@@ -121,7 +125,10 @@ pub async fn graph(store: &Store, task_id: i64) -> Result<Option<TaskGraph>, Sto
             let to = standing.steps[child].step_id;
             parents.iter().map(move |parent| (*parent, to))
         })
-        .map(|(parent, to)| GraphEdge { from: standing.steps[parent].step_id, to })
+        .map(|(parent, to)| GraphEdge {
+            from: standing.steps[parent].step_id,
+            to,
+        })
         .collect();
     Ok(Some(TaskGraph {
         task_id,
@@ -134,8 +141,10 @@ pub async fn graph(store: &Store, task_id: i64) -> Result<Option<TaskGraph>, Sto
 
 fn view_of(standing: &Standing, step: &StepRow, phase: crate::wire::StepPhase) -> StepView {
     let index = standing.index[&step.step_id];
-    let depends_on =
-        standing.parents[index].iter().map(|p| standing.steps[*p].name.clone()).collect();
+    let depends_on = standing.parents[index]
+        .iter()
+        .map(|p| standing.steps[*p].name.clone())
+        .collect();
     StepView {
         step_id: step.step_id,
         task_id: standing.task_id,
@@ -211,7 +220,9 @@ async fn transitions(
             to_state: row.try_get("to_state")?,
             sort_key: row.try_get("sort_key")?,
             most_recent: row.try_get("most_recent")?,
-            metadata: row.try_get::<Option<Value>, _>("metadata")?.unwrap_or(Value::Null),
+            metadata: row
+                .try_get::<Option<Value>, _>("metadata")?
+                .unwrap_or(Value::Null),
             created_at: utc(&row, "created_at")?,
         })
     };
@@ -221,7 +232,10 @@ async fn transitions(
 /// State by the name in a row; no row, or a name nobody writes, is pending.
 fn state_of(row: &PgRow, column: &str) -> Result<State, sqlx::Error> {
     let name: Option<String> = row.try_get(column)?;
-    Ok(name.as_deref().and_then(State::parse).unwrap_or(State::Pending))
+    Ok(name
+        .as_deref()
+        .and_then(State::parse)
+        .unwrap_or(State::Pending))
 }
 
 fn utc(row: &PgRow, column: &str) -> Result<DateTime<Utc>, sqlx::Error> {
@@ -229,7 +243,9 @@ fn utc(row: &PgRow, column: &str) -> Result<DateTime<Utc>, sqlx::Error> {
 }
 
 fn utc_or_none(row: &PgRow, column: &str) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    Ok(row.try_get::<Option<NaiveDateTime>, _>(column)?.map(|t| t.and_utc()))
+    Ok(row
+        .try_get::<Option<NaiveDateTime>, _>(column)?
+        .map(|t| t.and_utc()))
 }
 
 type IndexOf = HashMap<i64, usize>;

@@ -74,16 +74,25 @@ impl ReportConnection {
             match self.split(report) {
                 Some((attempt_only, results)) => {
                     let definition = self.store.definition(report.attempt.definition_id).await?;
-                    heavy.push((queue::for_namespace(STORE_RESULTS, definition.namespace()), report, results));
+                    heavy.push((
+                        queue::for_namespace(STORE_RESULTS, definition.namespace()),
+                        report,
+                        results,
+                    ));
                     light.push(attempt_only);
                 }
                 None => light.push(report.clone()),
             }
         }
-        let messages: Vec<Json<Message<&[Report]>>> =
-            light.chunks(REPORTS_PER_MESSAGE).map(|reports| Json(Message { reports })).collect();
+        let messages: Vec<Json<Message<&[Report]>>> = light
+            .chunks(REPORTS_PER_MESSAGE)
+            .map(|reports| Json(Message { reports }))
+            .collect();
         if heavy.is_empty() {
-            sqlx::query(&self.send).bind(&messages).execute(&mut self.connection).await?;
+            sqlx::query(&self.send)
+                .bind(&messages)
+                .execute(&mut self.connection)
+                .await?;
             return Ok(());
         }
         let mut transaction = self.connection.begin().await?;
@@ -97,7 +106,10 @@ impl ReportConnection {
                 .execute(&mut *transaction)
                 .await?;
         }
-        sqlx::query(&self.send).bind(&messages).execute(&mut *transaction).await?;
+        sqlx::query(&self.send)
+            .bind(&messages)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -110,8 +122,17 @@ impl ReportConnection {
         if !is_larger_than(results, self.inline_max_bytes) {
             return None;
         }
-        let outcome = Outcome::Success { results: Value::Null };
-        Some((Report { attempt: report.attempt, outcome, stored: true }, results))
+        let outcome = Outcome::Success {
+            results: Value::Null,
+        };
+        Some((
+            Report {
+                attempt: report.attempt,
+                outcome,
+                stored: true,
+            },
+            results,
+        ))
     }
 }
 
@@ -120,7 +141,10 @@ fn is_larger_than(value: &Value, limit: usize) -> bool {
     struct Budget(usize);
     impl std::io::Write for Budget {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::WriteZero)?;
+            self.0 = self
+                .0
+                .checked_sub(bytes.len())
+                .ok_or(std::io::ErrorKind::WriteZero)?;
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
@@ -173,7 +197,9 @@ impl ResultConnection {
         let sql = format!(
             "SELECT NOT EXISTS (SELECT 1 FROM pgmq.{RESULTS_TABLE} WHERE vt <= clock_timestamp())"
         );
-        Ok(sqlx::query_scalar(&sql).fetch_one(&mut self.advance.connection).await?)
+        Ok(sqlx::query_scalar(&sql)
+            .fetch_one(&mut self.advance.connection)
+            .await?)
     }
 
     /// Takes messages, applies their reports and deletes them, all in one
@@ -268,7 +294,9 @@ impl ResultConnection {
     }
 
     async fn run(&mut self, statement: &str) -> Result<(), StoreError> {
-        sqlx::query(statement).execute(&mut self.advance.connection).await?;
+        sqlx::query(statement)
+            .execute(&mut self.advance.connection)
+            .await?;
         Ok(())
     }
 }

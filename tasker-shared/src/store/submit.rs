@@ -44,5 +44,7 @@ pub enum Submitted {
     Duplicate(TaskView),
     /// The key was used before for a request with another template version or
     /// context.
-    Conflict { task_id: i64 },
+    Conflict {
+        task_id: i64,
+    },
 }

@@ -130,7 +130,8 @@ impl Store {
                 Some(Err(_)) => {}
                 None => {
                     let wait: Option<i64> = row.try_get("next_ms")?;
-                    glance.next_due = wait.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
+                    glance.next_due =
+                        wait.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
                 }
             }
         }
@@ -148,6 +149,9 @@ impl Store {
             sqlx::query_scalar("SELECT DISTINCT namespace FROM tasker.templates ORDER BY 1")
                 .fetch_all(self.pool())
                 .await?;
-        Ok(names.iter().filter_map(|name| Namespace::parse(name).ok()).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Namespace::parse(name).ok())
+            .collect())
     }
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use sqlx::{PgConnection, Row};
 
 use super::{begin, queue, Definition, Store, StoreError};
-use crate::messaging::Channel;
 use crate::domain::{Namespace, Template, TemplateName, Version};
+use crate::messaging::Channel;
 use crate::wire::{TemplateDetail, TemplateSummary};
 
 /// How long a look-up by name is trusted. A registration through this process
@@ -27,18 +27,27 @@ type LookupKey = (Namespace, TemplateName, Option<Version>);
 
 impl LookupCache {
     fn get(&self, key: &LookupKey) -> Option<Arc<Definition>> {
-        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (at, definition) = known.get(key)?;
         (at.elapsed() < LOOKUP_TRUST).then(|| definition.clone())
     }
 
     fn put(&self, key: LookupKey, definition: Arc<Definition>) {
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         known.insert(key, (Instant::now(), definition));
     }
 
     fn clear(&self) {
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -93,7 +102,10 @@ pub async fn register(store: &Store, template: &Template) -> Result<Registered, 
         digest,
         registered_at: row.try_get::<NaiveDateTime, _>("registered_at")?.and_utc(),
     };
-    Ok(Registered { summary, created: row.try_get("created")? })
+    Ok(Registered {
+        summary,
+        created: row.try_get("created")?,
+    })
 }
 
 /// Writes the Rails catalogue rows of a template and returns its named task.
@@ -198,7 +210,10 @@ async fn current(
     let mut details = Vec::with_capacity(rows.len());
     for row in rows {
         let definition: Value = row.try_get("definition")?;
-        let steps = definition.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
+        let steps = definition
+            .get("steps")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
         let summary = TemplateSummary {
             namespace: row.try_get("namespace")?,
             name: row.try_get("name")?,
@@ -209,10 +224,17 @@ async fn current(
             digest: row.try_get("digest")?,
             registered_at: row.try_get::<NaiveDateTime, _>("registered_at")?.and_utc(),
         };
-        details.push(TemplateDetail { summary, definition });
+        details.push(TemplateDetail {
+            summary,
+            definition,
+        });
     }
     details.sort_by_cached_key(|d| {
-        (d.summary.namespace.clone(), d.summary.name.clone(), version_key(&d.summary.version))
+        (
+            d.summary.namespace.clone(),
+            d.summary.name.clone(),
+            version_key(&d.summary.version),
+        )
     });
     Ok(details)
 }
@@ -222,7 +244,11 @@ async fn current(
 /// # Errors
 /// As for any statement.
 pub async fn list(store: &Store) -> Result<Vec<TemplateSummary>, StoreError> {
-    Ok(current(store, None, None, None).await?.into_iter().map(|d| d.summary).collect())
+    Ok(current(store, None, None, None)
+        .await?
+        .into_iter()
+        .map(|d| d.summary)
+        .collect())
 }
 
 /// One template version with its current definition.
@@ -235,7 +261,9 @@ pub async fn get(
     name: &str,
     version: &str,
 ) -> Result<Option<TemplateDetail>, StoreError> {
-    Ok(current(store, Some(namespace), Some(name), Some(version)).await?.pop())
+    Ok(current(store, Some(namespace), Some(name), Some(version))
+        .await?
+        .pop())
 }
 
 /// The definition a new task of this template gets; without a version, that of
@@ -271,7 +299,10 @@ pub async fn find(
 
 /// Orders d.d.d numerically: 10.0.0 comes after 9.0.0.
 fn version_key(version: &str) -> Vec<u64> {
-    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    version
+        .split('.')
+        .map(|part| part.parse().unwrap_or(0))
+        .collect()
 }
 
 #[cfg(test)]

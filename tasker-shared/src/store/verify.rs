@@ -149,12 +149,18 @@ pub async fn verify(store: &Store) -> Result<Vec<Violation>, StoreError> {
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .execute(&mut *transaction)
         .await?;
-    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
-    let mut checks: Vec<(&str, String)> =
-        CHECKS.iter().map(|(name, sql)| (*name, (*sql).to_owned())).collect();
+    sqlx::query("SET LOCAL statement_timeout = 0")
+        .execute(&mut *transaction)
+        .await?;
+    let mut checks: Vec<(&str, String)> = CHECKS
+        .iter()
+        .map(|(name, sql)| (*name, (*sql).to_owned()))
+        .collect();
     for namespace in &namespaces {
         checks.extend(
-            QUEUE_CHECKS.iter().map(|(name, sql)| (*name, queue::for_namespace(sql, namespace))),
+            QUEUE_CHECKS
+                .iter()
+                .map(|(name, sql)| (*name, queue::for_namespace(sql, namespace))),
         );
     }
     let mut violations = Vec::new();

@@ -57,7 +57,10 @@ impl Store {
         .bind(handlers)
         .fetch_all(self.pool())
         .await?;
-        Ok(names.iter().filter_map(|name| Namespace::parse(name).ok()).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Namespace::parse(name).ok())
+            .collect())
     }
 
     /// Says that a worker is still there, and forgets those unseen for an hour.

@@ -44,8 +44,12 @@ pub fn task_dot(graph: &TaskGraph) -> String {
 /// Edges by position in the list of nodes; an edge to a step that is not
 /// there is left out.
 fn parts(graph: &TaskGraph) -> (Vec<TextNode<'_>>, Vec<(usize, usize)>) {
-    let place: std::collections::HashMap<i64, usize> =
-        graph.nodes.iter().enumerate().map(|(at, node)| (node.step_id, at)).collect();
+    let place: std::collections::HashMap<i64, usize> = graph
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(at, node)| (node.step_id, at))
+        .collect();
     let edges = graph
         .edges
         .iter()
@@ -54,7 +58,10 @@ fn parts(graph: &TaskGraph) -> (Vec<TextNode<'_>>, Vec<(usize, usize)>) {
     let nodes = graph
         .nodes
         .iter()
-        .map(|node| TextNode { label: &node.name, state: Some(node.state) })
+        .map(|node| TextNode {
+            label: &node.name,
+            state: Some(node.state),
+        })
         .collect();
     (nodes, edges)
 }
@@ -63,15 +70,24 @@ fn parts(graph: &TaskGraph) -> (Vec<TextNode<'_>>, Vec<(usize, usize)>) {
 pub fn mermaid(nodes: &[TextNode<'_>], edges: &[(usize, usize)]) -> String {
     let mut text = String::from("flowchart TD\n");
     for (at, node) in nodes.iter().enumerate() {
-        let class = node.state.map(|state| format!(":::{state}")).unwrap_or_default();
+        let class = node
+            .state
+            .map(|state| format!(":::{state}"))
+            .unwrap_or_default();
         let _ = writeln!(text, "    s{at}[\"{}\"]{class}", mermaid_label(node.label));
     }
     for (from, to) in edges {
         let _ = writeln!(text, "    s{from} --> s{to}");
     }
-    for state in State::ALL.into_iter().filter(|s| nodes.iter().any(|n| n.state == Some(*s))) {
+    for state in State::ALL
+        .into_iter()
+        .filter(|s| nodes.iter().any(|n| n.state == Some(*s)))
+    {
         let (fill, stroke) = colours(state);
-        let _ = writeln!(text, "    classDef {state} fill:{fill},stroke:{stroke},color:#111827");
+        let _ = writeln!(
+            text,
+            "    classDef {state} fill:{fill},stroke:{stroke},color:#111827"
+        );
     }
     text
 }
@@ -97,28 +113,30 @@ pub fn dot(title: &str, nodes: &[TextNode<'_>], edges: &[(usize, usize)]) -> Str
 }
 
 fn mermaid_label(name: &str) -> String {
-    name.chars().fold(String::with_capacity(name.len()), |mut label, letter| {
-        match letter {
-            // Mermaid reads `#n;` as the character with that number.
-            '"' | '#' | '&' | '<' | '>' | '`' | '\\' | ';' => {
-                let _ = write!(label, "#{};", u32::from(letter));
+    name.chars()
+        .fold(String::with_capacity(name.len()), |mut label, letter| {
+            match letter {
+                // Mermaid reads `#n;` as the character with that number.
+                '"' | '#' | '&' | '<' | '>' | '`' | '\\' | ';' => {
+                    let _ = write!(label, "#{};", u32::from(letter));
+                }
+                _ if letter.is_control() => label.push(' '),
+                _ => label.push(letter),
             }
-            _ if letter.is_control() => label.push(' '),
-            _ => label.push(letter),
-        }
-        label
-    })
+            label
+        })
 }
 
 fn dot_label(name: &str) -> String {
-    name.chars().fold(String::with_capacity(name.len()), |mut label, letter| {
-        match letter {
-            '"' | '\\' => label.extend(['\\', letter]),
-            _ if letter.is_control() => label.push(' '),
-            _ => label.push(letter),
-        }
-        label
-    })
+    name.chars()
+        .fold(String::with_capacity(name.len()), |mut label, letter| {
+            match letter {
+                '"' | '\\' => label.extend(['\\', letter]),
+                _ if letter.is_control() => label.push(' '),
+                _ => label.push(letter),
+            }
+            label
+        })
 }
 
 #[cfg(test)]
@@ -127,8 +145,14 @@ mod tests {
     use crate::domain::State;
 
     const NODES: [TextNode<'static>; 2] = [
-        TextNode { label: "validate", state: Some(State::Complete) },
-        TextNode { label: "ship", state: Some(State::Error) },
+        TextNode {
+            label: "validate",
+            state: Some(State::Complete),
+        },
+        TextNode {
+            label: "ship",
+            state: Some(State::Error),
+        },
     ];
 
     #[test]
@@ -152,9 +176,15 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_label() {
-        let hostile = TextNode { label: "a\"]; s9 --> s0\n<b>`\\", state: None };
+        let hostile = TextNode {
+            label: "a\"]; s9 --> s0\n<b>`\\",
+            state: None,
+        };
         let text = mermaid(&[hostile], &[]);
-        assert_eq!(text, "flowchart TD\n    s0[\"a#34;]#59; s9 --#62; s0 #60;b#62;#96;#92;\"]\n");
+        assert_eq!(
+            text,
+            "flowchart TD\n    s0[\"a#34;]#59; s9 --#62; s0 #60;b#62;#96;#92;\"]\n"
+        );
         let text = dot("x\"y\\", &[hostile], &[]);
         assert!(text.starts_with("digraph \"x\\\"y\\\\\" {"));
         assert!(text.contains("label=\"a\\\"]; s9 --> s0 <b>`\\\\\""));

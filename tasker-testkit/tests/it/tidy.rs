@@ -26,19 +26,27 @@ impl TextFile {
     }
 
     pub(crate) fn has_extension(&self, extension: &str) -> bool {
-        Path::new(&self.path).extension().is_some_and(|found| found == extension)
+        Path::new(&self.path)
+            .extension()
+            .is_some_and(|found| found == extension)
     }
 
     /// Code that ships, tests inside it included.
     pub(crate) fn is_product(&self) -> bool {
         let mut parts = self.path.split('/');
-        parts.next().is_some_and(|first| first.starts_with("tasker-")) && parts.next() == Some("src")
+        parts
+            .next()
+            .is_some_and(|first| first.starts_with("tasker-"))
+            && parts.next() == Some("src")
             || self.path.starts_with("migrations/")
     }
 
     /// Its lines, numbered from 1.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
+        self.text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
     }
 }
 
@@ -50,7 +58,11 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn tree() -> Vec<TextFile> {
     let mut found = Vec::new();
     collect(&root(), "", &mut found);
-    assert!(found.len() > 200, "only {} files found: is the root right?", found.len());
+    assert!(
+        found.len() > 200,
+        "only {} files found: is the root right?",
+        found.len()
+    );
     found
 }
 
@@ -59,14 +71,20 @@ fn collect(directory: &Path, prefix: &str, found: &mut Vec<TextFile>) {
     if directory.join("CACHEDIR.TAG").exists() {
         return;
     }
-    let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(Result::unwrap).collect();
+    let mut entries: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
-            if !matches!(name.as_str(), ".git" | ".tasker" | "target" | "node_modules") {
+            if !matches!(
+                name.as_str(),
+                ".git" | ".tasker" | "target" | "node_modules"
+            ) {
                 collect(&entry.path(), &format!("{path}/"), found);
             }
         } else if kind.is_file() {
@@ -80,7 +98,11 @@ fn collect(directory: &Path, prefix: &str, found: &mut Vec<TextFile>) {
 
 /// Fails with the rule and every breach of it.
 pub(crate) fn none(breaches: &[String], rule: &str) {
-    assert!(breaches.is_empty(), "{rule}:\n  {}\n", breaches.join("\n  "));
+    assert!(
+        breaches.is_empty(),
+        "{rule}:\n  {}\n",
+        breaches.join("\n  ")
+    );
 }
 
 /// Whether `word` stands in `text` by itself, not as a part of a longer name.

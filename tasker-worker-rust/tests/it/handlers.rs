@@ -95,3 +95,33 @@ async fn a_step_without_a_handler_runs_once_a_worker_has_it() {
     complete(client, &[task]).await;
     site.assert_sound().await;
 }
+
+#[tokio::test]
+async fn a_worker_stays_out_of_namespaces_in_which_it_has_no_handler() {
+    let site = Site::new().await;
+    let orchestrator = site.orchestrator().await;
+    let client = &orchestrator.client;
+    register(client, &order("Bench::Noop")).await;
+    let foreign =
+        "name: foreign\nnamespace_name: elsewhere\nversion: 1.0.0\ntask_handler_class: It::Task\n\
+                   step_templates:\n  - {name: only, handler_class: Elsewhere::Only}\n";
+    register(client, foreign).await;
+    let _worker = site.worker().await;
+    let task = submit(client, "elsewhere/foreign", json!({})).await;
+    let own = submit(client, "it/order", json!({})).await;
+    complete(client, &[own]).await;
+    // Taken and parked, it would keep a worker that has the handler waiting.
+    let explanation = client.explain(task).await.unwrap();
+    assert_eq!(explanation.steps[0].phase, StepPhase::Enqueued);
+    let remedy = explanation.steps[0].remedy.as_deref().unwrap();
+    assert!(
+        remedy.contains("has the handler Elsewhere::Only"),
+        "{remedy}"
+    );
+    assert_eq!(
+        site.count("SELECT count(*) FROM tasker.workers WHERE namespaces = '{it}'")
+            .await,
+        1
+    );
+    site.assert_sound().await;
+}

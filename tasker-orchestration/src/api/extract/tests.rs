@@ -15,12 +15,36 @@ fn every_wrong_field_is_named_by_pointer() {
     for (body, field, says) in [
         (json!({"context": {}}), "/name", "missing field"),
         (json!({"name": "a"}), "/context", "missing field"),
-        (json!({"name": "a", "context": {}, "nmae": 1}), "/nmae", "unknown field"),
-        (json!({"name": "a", "context": {}, "a/b~c": 1}), "/a~1b~0c", "unknown field"),
-        (json!({"name": 7, "context": {}}), "/name", "expected a string"),
-        (json!({"name": "a", "context": {}, "priority": "high"}), "/priority", "expected i32"),
-        (json!({"name": "a", "context": {}, "priority": 1_i64 << 40}), "/priority", "expected i32"),
-        (json!({"name": "a", "context": {}, "tags": ["x", 3]}), "/tags/1", "expected a string"),
+        (
+            json!({"name": "a", "context": {}, "nmae": 1}),
+            "/nmae",
+            "unknown field",
+        ),
+        (
+            json!({"name": "a", "context": {}, "a/b~c": 1}),
+            "/a~1b~0c",
+            "unknown field",
+        ),
+        (
+            json!({"name": 7, "context": {}}),
+            "/name",
+            "expected a string",
+        ),
+        (
+            json!({"name": "a", "context": {}, "priority": "high"}),
+            "/priority",
+            "expected i32",
+        ),
+        (
+            json!({"name": "a", "context": {}, "priority": 1_i64 << 40}),
+            "/priority",
+            "expected i32",
+        ),
+        (
+            json!({"name": "a", "context": {}, "tags": ["x", 3]}),
+            "/tags/1",
+            "expected a string",
+        ),
     ] {
         let problem = refused(body);
         assert_eq!(problem.status, 422);
@@ -31,9 +55,17 @@ fn every_wrong_field_is_named_by_pointer() {
 
 #[test]
 fn a_list_is_not_read_as_the_fields_in_order() {
-    for body in [json!(["a", null, null, {}]), json!("a"), json!(null), json!(3)] {
+    for body in [
+        json!(["a", null, null, {}]),
+        json!("a"),
+        json!(null),
+        json!(3),
+    ] {
         let problem = refused(body);
-        assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, ""));
+        assert_eq!(
+            (problem.status, problem.errors[0].field.as_str()),
+            (422, "")
+        );
     }
 }
 
@@ -46,22 +78,42 @@ fn a_long_value_is_not_repeated_in_full() {
 #[test]
 fn only_plain_json_and_yaml_types_are_read() {
     let of = |pairs: &[(&'static str, &str)]| -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     };
-    let accepted = ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""];
+    let accepted = [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        "application/json;charset=\"utf-8\"",
+    ];
     for value in accepted {
-        assert_eq!(require_type(&of(&[("content-type", value)]), &[JSON_TYPES]).unwrap(), "application/json");
+        assert_eq!(
+            require_type(&of(&[("content-type", value)]), &[JSON_TYPES]).unwrap(),
+            "application/json"
+        );
     }
     let yaml = of(&[("content-type", "text/yaml")]);
     assert!(require_type(&yaml, &[JSON_TYPES]).is_err());
-    assert_eq!(require_type(&yaml, &[JSON_TYPES, YAML_TYPES]).unwrap(), "text/yaml");
+    assert_eq!(
+        require_type(&yaml, &[JSON_TYPES, YAML_TYPES]).unwrap(),
+        "text/yaml"
+    );
     for headers in [
         of(&[]),
         of(&[("content-type", "text/plain")]),
         of(&[("content-type", "application/json; charset=utf-16")]),
-        of(&[("content-type", "application/json"), ("content-encoding", "gzip")]),
+        of(&[
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ]),
     ] {
-        assert_eq!(require_type(&headers, &[JSON_TYPES]).unwrap_err().status(), 415, "{headers:?}");
+        assert_eq!(
+            require_type(&headers, &[JSON_TYPES]).unwrap_err().status(),
+            415,
+            "{headers:?}"
+        );
     }
 }
 
@@ -77,11 +129,23 @@ async fn every_wrong_query_parameter_is_named() {
         ("bogus=1", "bogus"),
         ("tag=a&tag=b", "tag"),
     ] {
-        let (mut parts, ()) = Request::get(format!("/v1/tasks?{query}")).body(()).unwrap().into_parts();
-        let error = Params::<TaskFilter>::from_request_parts(&mut parts, &()).await.err().unwrap();
+        let (mut parts, ()) = Request::get(format!("/v1/tasks?{query}"))
+            .body(())
+            .unwrap()
+            .into_parts();
+        let error = Params::<TaskFilter>::from_request_parts(&mut parts, &())
+            .await
+            .err()
+            .unwrap();
         let problem = error.into_problem();
-        assert_eq!((problem.status, problem.errors[0].field.as_str()), (400, field), "{query}: {problem:?}");
+        assert_eq!(
+            (problem.status, problem.errors[0].field.as_str()),
+            (400, field),
+            "{query}: {problem:?}"
+        );
     }
     let (mut parts, ()) = Request::get("/?x=1").body(()).unwrap().into_parts();
-    assert!(Params::<NoParams>::from_request_parts(&mut parts, &()).await.is_err());
+    assert!(Params::<NoParams>::from_request_parts(&mut parts, &())
+        .await
+        .is_err());
 }

@@ -42,12 +42,20 @@ impl Server {
             left.notified().await;
             "stayed"
         };
-        let router = Router::new().route("/", get(|| async { "here" })).route("/stay", get(stay));
+        let router = Router::new()
+            .route("/", get(|| async { "here" }))
+            .route("/stay", get(stay));
         let listener = bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(serve(listener, router, limits, shutdown.clone()));
-        Self { address, shutdown, served, entered, leave }
+        Self {
+            address,
+            shutdown,
+            served,
+            entered,
+            leave,
+        }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -82,7 +90,11 @@ async fn a_public_address_needs_the_operators_word() {
 
 #[tokio::test]
 async fn a_connection_that_sends_no_request_is_closed() {
-    let server = Server::start(ServeLimits { header_timeout: Duration::from_millis(50), ..LIMITS }).await;
+    let server = Server::start(ServeLimits {
+        header_timeout: Duration::from_millis(50),
+        ..LIMITS
+    })
+    .await;
     let mut silent = server.connect().await;
     let mut slow = server.connect().await;
     slow.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
@@ -92,7 +104,11 @@ async fn a_connection_that_sends_no_request_is_closed() {
 
 #[tokio::test]
 async fn idle_connections_at_the_cap_give_way() {
-    let limits = ServeLimits { connections_max: 3, header_timeout: Duration::from_millis(100), ..LIMITS };
+    let limits = ServeLimits {
+        connections_max: 3,
+        header_timeout: Duration::from_millis(100),
+        ..LIMITS
+    };
     let server = Server::start(limits).await;
     let mut idle = Vec::new();
     for _ in 0..30 {
@@ -106,7 +122,10 @@ async fn idle_connections_at_the_cap_give_way() {
 async fn a_head_that_is_too_long_is_refused() {
     let server = Server::start(LIMITS).await;
     let answer = server.ask(&format!("/?{}", "x".repeat(40_000))).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+        "{answer}"
+    );
     assert!(server.ask("/").await.ends_with("here"));
 }
 
@@ -114,7 +133,10 @@ async fn a_head_that_is_too_long_is_refused() {
 async fn shutdown_lets_requests_in_flight_finish_and_takes_no_more() {
     let server = Server::start(LIMITS).await;
     let mut stream = server.connect().await;
-    stream.write_all(b"GET /stay HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /stay HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     server.entered.acquire().await.unwrap().forget();
     server.shutdown.cancel();
     // The listener is closed by the time a connection is refused.
@@ -133,9 +155,16 @@ async fn shutdown_lets_requests_in_flight_finish_and_takes_no_more() {
 
 #[tokio::test]
 async fn shutdown_ends_by_its_deadline_whatever_runs() {
-    let server = Server::start(ServeLimits { drain_timeout: Duration::from_millis(50), ..LIMITS }).await;
+    let server = Server::start(ServeLimits {
+        drain_timeout: Duration::from_millis(50),
+        ..LIMITS
+    })
+    .await;
     let mut stream = server.connect().await;
-    stream.write_all(b"GET /stay HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /stay HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     server.entered.acquire().await.unwrap().forget();
     server.shutdown.cancel();
     timeout(PATIENCE, server.served).await.unwrap().unwrap();
@@ -144,9 +173,16 @@ async fn shutdown_ends_by_its_deadline_whatever_runs() {
 
 #[tokio::test]
 async fn an_old_connection_is_closed_after_the_request_in_hand() {
-    let server = Server::start(ServeLimits { connection_age_max: Duration::from_millis(50), ..LIMITS }).await;
+    let server = Server::start(ServeLimits {
+        connection_age_max: Duration::from_millis(50),
+        ..LIMITS
+    })
+    .await;
     let mut stream = server.connect().await;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     assert!(read_to_end(&mut stream).await.ends_with("here"));
 }
 
@@ -155,5 +191,8 @@ async fn a_busy_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let refused = bind(address, false).await.unwrap_err();
-    assert!(refused.to_string().contains(&address.to_string()), "{refused}");
+    assert!(
+        refused.to_string().contains(&address.to_string()),
+        "{refused}"
+    );
 }

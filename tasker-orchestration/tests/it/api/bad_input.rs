@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::harness::{Api, Answer};
+use super::harness::{Answer, Api};
 
 async fn submit(api: &Api, body: impl Into<reqwest::Body>) -> Result<Answer> {
     let answer = api.post("/v1/tasks", body).await?;
@@ -14,7 +14,11 @@ async fn submit(api: &Api, body: impl Into<reqwest::Body>) -> Result<Answer> {
 #[tokio::test]
 async fn json_that_cannot_be_stored_is_refused_with_its_place() -> Result<()> {
     let api = Api::with_order().await?;
-    let with = |value: &str| format!(r#"{{"name": "order", "namespace": "api", "context": {{"order_id": 1, "x": {value}}}}}"#);
+    let with = |value: &str| {
+        format!(
+            r#"{{"name": "order", "namespace": "api", "context": {{"order_id": 1, "x": {value}}}}}"#
+        )
+    };
     for (value, reason, field) in [
         (r#""a\u0000b""#, "json_nul", Some("/context/x")),
         (r#"{"a\u0000": 1}"#, "json_nul", None),
@@ -22,7 +26,11 @@ async fn json_that_cannot_be_stored_is_refused_with_its_place() -> Result<()> {
         ("1e400", "json_number", Some("/context/x")),
         ("-1e400", "json_number", Some("/context/x")),
         ("18446744073709551616", "json_number", Some("/context/x")),
-        ("1000000000000000000000000000000", "json_number", Some("/context/x")),
+        (
+            "1000000000000000000000000000000",
+            "json_number",
+            Some("/context/x"),
+        ),
         (r#"{"k": 1, "k": 2}"#, "json_duplicate_key", None),
         ("NaN", "json_syntax", None),
         ("01", "json_syntax", None),
@@ -30,7 +38,11 @@ async fn json_that_cannot_be_stored_is_refused_with_its_place() -> Result<()> {
         ("1}} x", "json_trailing", None),
     ] {
         let problem = submit(&api, with(value)).await?.problem();
-        assert_eq!((problem.status, problem.reason.as_deref()), (400, Some(reason)), "{value:.40}: {problem:?}");
+        assert_eq!(
+            (problem.status, problem.reason.as_deref()),
+            (400, Some(reason)),
+            "{value:.40}: {problem:?}"
+        );
         if let Some(field) = field {
             assert_eq!(problem.errors[0].field, field, "{value:.40}");
         }
@@ -57,7 +69,8 @@ async fn numbers_that_can_be_kept_are_kept() -> Result<()> {
 #[tokio::test]
 async fn a_body_cut_anywhere_is_refused() -> Result<()> {
     let api = Api::with_order().await?;
-    let body = r#"{"name":"order","namespace":"api","context":{"order_id":1,"x":[1,"é"]}}"#.as_bytes();
+    let body =
+        r#"{"name":"order","namespace":"api","context":{"order_id":1,"x":[1,"é"]}}"#.as_bytes();
     for end in 0..body.len() {
         let answer = submit(&api, body[..end].to_vec()).await?;
         assert_eq!(answer.problem().status, 400, "cut at {end}");
@@ -69,22 +82,73 @@ async fn a_body_cut_anywhere_is_refused() -> Result<()> {
 async fn wrong_fields_are_named() -> Result<()> {
     let api = Api::with_order().await?;
     for (body, status, field) in [
-        (json!({"namespace": "api", "context": {"order_id": 1}}), 422, "/name"),
-        (json!({"name": "order", "namespace": "api"}), 422, "/context"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "contxt": {}}), 422, "/contxt"),
-        (json!({"name": ["order"], "namespace": "api", "context": {"order_id": 1}}), 422, "/name"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "priority": "1"}), 422, "/priority"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "priority": 101}), 422, "/priority"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "tags": "red"}), 422, "/tags"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "tags": ["a", ""]}), 422, "/tags/1"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "initiator": "x".repeat(129)}), 422, "/initiator"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "idempotency_key": "a b"}), 422, "/idempotency_key"),
-        (json!({"name": "order", "namespace": "api", "context": {"order_id": "1"}}), 422, "/context/order_id"),
-        (json!({"name": "order", "namespace": "api", "context": {}}), 422, "/context/order_id"),
+        (
+            json!({"namespace": "api", "context": {"order_id": 1}}),
+            422,
+            "/name",
+        ),
+        (
+            json!({"name": "order", "namespace": "api"}),
+            422,
+            "/context",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "contxt": {}}),
+            422,
+            "/contxt",
+        ),
+        (
+            json!({"name": ["order"], "namespace": "api", "context": {"order_id": 1}}),
+            422,
+            "/name",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "priority": "1"}),
+            422,
+            "/priority",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "priority": 101}),
+            422,
+            "/priority",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "tags": "red"}),
+            422,
+            "/tags",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "tags": ["a", ""]}),
+            422,
+            "/tags/1",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "initiator": "x".repeat(129)}),
+            422,
+            "/initiator",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": 1}, "idempotency_key": "a b"}),
+            422,
+            "/idempotency_key",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {"order_id": "1"}}),
+            422,
+            "/context/order_id",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "context": {}}),
+            422,
+            "/context/order_id",
+        ),
     ] {
         let problem = submit(&api, body.to_string()).await?.problem();
         assert_eq!(problem.status, status, "{body}");
-        assert!(problem.errors.iter().any(|error| error.field == field), "{body}: {problem:?}");
+        assert!(
+            problem.errors.iter().any(|error| error.field == field),
+            "{body}: {problem:?}"
+        );
     }
     Ok(())
 }
@@ -92,10 +156,21 @@ async fn wrong_fields_are_named() -> Result<()> {
 #[tokio::test]
 async fn a_context_is_an_object() -> Result<()> {
     let api = Api::with_order().await?;
-    for context in [json!(null), json!([]), json!([{"order_id": 1}]), json!("x"), json!(1), json!(true)] {
+    for context in [
+        json!(null),
+        json!([]),
+        json!([{"order_id": 1}]),
+        json!("x"),
+        json!(1),
+        json!(true),
+    ] {
         let body = json!({"name": "order", "namespace": "api", "context": context});
         let problem = submit(&api, body.to_string()).await?.problem();
-        assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, "/context"), "{body}");
+        assert_eq!(
+            (problem.status, problem.errors[0].field.as_str()),
+            (422, "/context"),
+            "{body}"
+        );
     }
     Ok(())
 }
@@ -107,7 +182,10 @@ async fn a_context_over_the_limit_is_refused() -> Result<()> {
         json!({"name": "free", "namespace": "api", "context": {"x": "y".repeat(bytes)}}).to_string()
     };
     let problem = submit(&api, body(262_144)).await?.problem();
-    assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, "/context"));
+    assert_eq!(
+        (problem.status, problem.errors[0].field.as_str()),
+        (422, "/context")
+    );
     assert_eq!(submit(&api, body(1_048_576)).await?.problem().status, 413);
     assert_eq!(api.post("/v1/tasks", body(262_000)).await?.status, 201);
     Ok(())
@@ -133,21 +211,41 @@ async fn nesting_is_allowed_to_the_limit_and_no_further() -> Result<()> {
 async fn hostile_names_are_refused_and_harm_nothing() -> Result<()> {
     let api = Api::with_order().await?;
     let hostile = [
-        "", " ", "a'b", "a\"b", "a;drop table tasker_tasks", "a--b", "../etc", "a$b", "%s", "{}", "ünï",
-        "\u{202e}x", "a\u{200b}", "\u{1f600}", "\\",
+        "",
+        " ",
+        "a'b",
+        "a\"b",
+        "a;drop table tasker_tasks",
+        "a--b",
+        "../etc",
+        "a$b",
+        "%s",
+        "{}",
+        "ünï",
+        "\u{202e}x",
+        "a\u{200b}",
+        "\u{1f600}",
+        "\\",
     ];
     for name in hostile {
         for field in ["name", "namespace", "version"] {
             let mut body = json!({"name": "order", "namespace": "api", "context": {"order_id": 1}});
             body[field] = json!(name);
             let problem = submit(&api, body.to_string()).await?.problem();
-            let named = problem.errors.iter().any(|error| error.field == format!("/{field}"));
+            let named = problem
+                .errors
+                .iter()
+                .any(|error| error.field == format!("/{field}"));
             assert!(problem.status == 422 && named, "{body}: {problem:?}");
         }
     }
     for namespace in ["UPPER", &"a".repeat(30), "1a", "a-b"] {
         let body = json!({"name": "order", "namespace": namespace, "context": {"order_id": 1}});
-        assert_eq!(submit(&api, body.to_string()).await?.problem().status, 422, "{namespace}");
+        assert_eq!(
+            submit(&api, body.to_string()).await?.problem().status,
+            422,
+            "{namespace}"
+        );
     }
     Ok(())
 }
@@ -156,12 +254,28 @@ async fn hostile_names_are_refused_and_harm_nothing() -> Result<()> {
 async fn unknown_templates_and_versions_are_told_apart() -> Result<()> {
     let api = Api::with_order().await?;
     for (body, field, says) in [
-        (json!({"name": "nothing", "namespace": "api", "context": {"a": 1}}), "/name", "not registered"),
-        (json!({"name": "order", "context": {"a": 1}}), "/name", "not registered"),
-        (json!({"name": "order", "namespace": "api", "version": "2.0.0", "context": {"a": 1}}), "/version", "1.0.0"),
+        (
+            json!({"name": "nothing", "namespace": "api", "context": {"a": 1}}),
+            "/name",
+            "not registered",
+        ),
+        (
+            json!({"name": "order", "context": {"a": 1}}),
+            "/name",
+            "not registered",
+        ),
+        (
+            json!({"name": "order", "namespace": "api", "version": "2.0.0", "context": {"a": 1}}),
+            "/version",
+            "1.0.0",
+        ),
     ] {
         let problem = submit(&api, body.to_string()).await?.problem();
-        assert_eq!((problem.status, problem.code.as_str()), (422, "TSK-1002"), "{body}");
+        assert_eq!(
+            (problem.status, problem.code.as_str()),
+            (422, "TSK-1002"),
+            "{body}"
+        );
         assert_eq!(problem.errors[0].field, field, "{body}");
         assert!(problem.errors[0].problem.contains(says), "{problem:?}");
     }
@@ -183,12 +297,23 @@ async fn list_parameters_are_checked() -> Result<()> {
         ("tag=a%00b", "query"),
     ] {
         let problem = api.get(&format!("/v1/tasks?{query}")).await?.problem();
-        assert_eq!((problem.status, problem.errors[0].field.as_str()), (400, field), "{query}");
+        assert_eq!(
+            (problem.status, problem.errors[0].field.as_str()),
+            (400, field),
+            "{query}"
+        );
     }
     let ancient = api.get("/v1/tasks?from=%2B262000-01-01T00:00:00Z").await?;
     assert_eq!(ancient.problem().errors[0].field, "from");
-    for query in ["from=9999-12-31T23:59:59Z", "from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59.999999999Z"] {
-        assert_eq!(api.get(&format!("/v1/tasks?{query}")).await?.status, 200, "{query}");
+    for query in [
+        "from=9999-12-31T23:59:59Z",
+        "from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59.999999999Z",
+    ] {
+        assert_eq!(
+            api.get(&format!("/v1/tasks?{query}")).await?.status,
+            200,
+            "{query}"
+        );
     }
     Ok(())
 }
@@ -197,8 +322,15 @@ async fn list_parameters_are_checked() -> Result<()> {
 async fn includes_are_checked() -> Result<()> {
     let api = Api::start().await?;
     for include in ["step", "steps,everything", ",", ""] {
-        let problem = api.get(&format!("/v1/tasks/1?include={include}")).await?.problem();
-        assert_eq!((problem.status, problem.errors[0].field.as_str()), (400, "include"), "{include}");
+        let problem = api
+            .get(&format!("/v1/tasks/1?include={include}"))
+            .await?
+            .problem();
+        assert_eq!(
+            (problem.status, problem.errors[0].field.as_str()),
+            (400, "include"),
+            "{include}"
+        );
     }
     Ok(())
 }

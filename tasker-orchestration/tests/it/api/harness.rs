@@ -81,8 +81,18 @@ impl Api {
         let running = Orchestrator::start(&config, store.clone(), shutdown.clone()).await?;
         let base = format!("http://{}", running.address());
         let client = Client::new(&base)?.with_timeout(Duration::from_secs(20));
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { client, http, base, store, database, shutdown, running: Some(running) })
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            client,
+            http,
+            base,
+            store,
+            database,
+            shutdown,
+            running: Some(running),
+        })
     }
 
     /// Sends `body` as it is, as JSON.
@@ -99,7 +109,9 @@ impl Api {
     pub(super) async fn rows(&self) -> Result<i64> {
         let count = "SELECT (SELECT count(*) FROM tasker_tasks) + (SELECT count(*) FROM tasker_workflow_steps)
                           + (SELECT count(*) FROM tasker.task_runs)";
-        Ok(sqlx::query_scalar(count).fetch_one(self.database.pool()).await?)
+        Ok(sqlx::query_scalar(count)
+            .fetch_one(self.database.pool())
+            .await?)
     }
 
     /// Ends the server; the database stays until this is dropped.
@@ -129,11 +141,17 @@ impl Answer {
     pub(super) async fn of(call: reqwest::RequestBuilder) -> Result<Self> {
         let response = call.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, text: response.text().await? })
+        Ok(Self {
+            status,
+            headers,
+            text: response.text().await?,
+        })
     }
 
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(super) fn json(&self) -> Value {
@@ -143,11 +161,18 @@ impl Answer {
     /// The problem document this answer must be.
     #[track_caller]
     pub(super) fn problem(&self) -> Problem {
-        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
         let problem: Problem = serde_json::from_str(&self.text).unwrap();
         assert_eq!(problem.status, self.status, "{self:?}");
         assert_eq!(problem.kind, format!("/problems/{}", problem.code));
-        assert!(!problem.title.is_empty() && !problem.detail.is_empty(), "{self:?}");
+        assert!(
+            !problem.title.is_empty() && !problem.detail.is_empty(),
+            "{self:?}"
+        );
         for told in ["SELECT", "sqlx", "panicked", "postgres://", ".rs:"] {
             assert!(!self.text.contains(told), "{self:?}");
         }

@@ -24,7 +24,10 @@ fn head(path: &str, more: &str) -> String {
 async fn a_body_announced_too_large_is_refused_unread() -> Result<()> {
     let api = Api::start().await?;
     let answer = raw(&api, &head("/v1/tasks", "content-length: 99999999999\r\n")).await?;
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("TSK-1012"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("TSK-1012"),
+        "{answer}"
+    );
     Ok(())
 }
 
@@ -34,22 +37,36 @@ async fn a_body_of_unknown_length_is_cut_at_the_limit() -> Result<()> {
     let chunk = format!("2000\r\n{}\r\n", " ".repeat(0x2000));
     let text = head("/v1/tasks", "transfer-encoding: chunked\r\n") + &chunk + &chunk;
     let answer = raw(&api, &text).await?;
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("TSK-1012"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("TSK-1012"),
+        "{answer}"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn a_body_that_never_comes_is_not_waited_for() -> Result<()> {
     let api = Api::start_with(|config| config.orchestration.body_timeout_ms = 100).await?;
-    let answer = raw(&api, &(head("/v1/tasks", "content-length: 20\r\n") + "{\"na")).await?;
-    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("TSK-1017"), "{answer}");
+    let answer = raw(
+        &api,
+        &(head("/v1/tasks", "content-length: 20\r\n") + "{\"na"),
+    )
+    .await?;
+    assert!(
+        answer.starts_with("HTTP/1.1 408") && answer.contains("TSK-1017"),
+        "{answer}"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn a_broken_chunk_is_refused() -> Result<()> {
     let api = Api::start().await?;
-    let answer = raw(&api, &(head("/v1/tasks", "transfer-encoding: chunked\r\n") + "zz\r\nhello\r\n")).await?;
+    let answer = raw(
+        &api,
+        &(head("/v1/tasks", "transfer-encoding: chunked\r\n") + "zz\r\nhello\r\n"),
+    )
+    .await?;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     Ok(())
 }
@@ -64,7 +81,10 @@ async fn two_lengths_and_what_is_not_http_are_refused() -> Result<()> {
         "\u{16}\u{3}\u{1}".to_owned() + &"x".repeat(300) + "\r\n\r\n",
     ] {
         let answer = raw(&api, &text).await?;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{text:?}: {answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+            "{text:?}: {answer}"
+        );
     }
     assert!(api.client.live().await.is_ok());
     Ok(())
@@ -73,8 +93,12 @@ async fn two_lengths_and_what_is_not_http_are_refused() -> Result<()> {
 #[tokio::test]
 async fn a_compressed_body_is_refused() -> Result<()> {
     let api = Api::start().await?;
-    let call = api.http.post(format!("{}/v1/tasks", api.base)).header("content-type", "application/json");
-    let answer = super::harness::Answer::of(call.header("content-encoding", "gzip").body("{}")).await?;
+    let call = api
+        .http
+        .post(format!("{}/v1/tasks", api.base))
+        .header("content-type", "application/json");
+    let answer =
+        super::harness::Answer::of(call.header("content-encoding", "gzip").body("{}")).await?;
     assert_eq!(answer.problem().status, 415);
     Ok(())
 }

@@ -9,7 +9,10 @@ use tasker_shared::wire::{OperatorRequest, ResolveRequest};
 use super::harness::{order, Api};
 
 fn by_anna() -> OperatorRequest {
-    OperatorRequest { reason: Some("asked to".to_owned()), operator: Some("anna".to_owned()) }
+    OperatorRequest {
+        reason: Some("asked to".to_owned()),
+        operator: Some("anna".to_owned()),
+    }
 }
 
 #[track_caller]
@@ -31,7 +34,11 @@ async fn a_cancelled_task_stays_cancelled() -> Result<()> {
 async fn a_verb_needs_no_body() -> Result<()> {
     let api = Api::with_order().await?;
     let id = api.client.submit(&order(1)).await?.task.task_id;
-    let answer = api.http.post(format!("{}/v1/tasks/{id}/cancel", api.base)).send().await?;
+    let answer = api
+        .http
+        .post(format!("{}/v1/tasks/{id}/cancel", api.base))
+        .send()
+        .await?;
     assert_eq!(answer.status(), 200);
     Ok(())
 }
@@ -41,7 +48,14 @@ async fn a_step_that_did_not_fail_cannot_be_retried() -> Result<()> {
     let api = Api::with_order().await?;
     let id = api.client.submit(&order(1)).await?.task.task_id;
     let steps = api.client.steps(id).await?;
-    assert_eq!(status_of(api.client.retry_step(id, steps[0].step_id, &by_anna()).await), 409);
+    assert_eq!(
+        status_of(
+            api.client
+                .retry_step(id, steps[0].step_id, &by_anna())
+                .await
+        ),
+        409
+    );
     Ok(())
 }
 
@@ -50,8 +64,14 @@ async fn a_resolved_step_carries_its_results() -> Result<()> {
     let api = Api::with_order().await?;
     let id = api.client.submit(&order(1)).await?.task.task_id;
     let steps = api.client.steps(id).await?;
-    let request = ResolveRequest { results: json!({"reserved": 3}), ..ResolveRequest::default() };
-    let step = api.client.resolve_step(id, steps[0].step_id, &request).await?;
+    let request = ResolveRequest {
+        results: json!({"reserved": 3}),
+        ..ResolveRequest::default()
+    };
+    let step = api
+        .client
+        .resolve_step(id, steps[0].step_id, &request)
+        .await?;
     assert_eq!(step.state, State::ResolvedManually);
     assert_eq!(step.results["reserved"], json!(3));
     Ok(())
@@ -64,7 +84,10 @@ async fn a_step_is_found_only_in_its_own_task() -> Result<()> {
     let other = api.client.submit(&order(2)).await?.task.task_id;
     let step = api.client.steps(other).await?[0].step_id;
     assert_eq!(status_of(api.client.step(one, step).await), 404);
-    assert_eq!(status_of(api.client.cancel_step(one, step, &by_anna()).await), 404);
+    assert_eq!(
+        status_of(api.client.cancel_step(one, step, &by_anna()).await),
+        404
+    );
     assert_eq!(api.client.step(other, step).await?.state, State::Pending);
     Ok(())
 }
@@ -77,7 +100,10 @@ async fn verbs_on_nothing_are_404() -> Result<()> {
     assert_eq!(status_of(api.client.retry_task(99, &none).await), 404);
     assert_eq!(status_of(api.client.cancel_step(99, 1, &none).await), 404);
     assert_eq!(status_of(api.client.retry_step(99, 1, &none).await), 404);
-    assert_eq!(status_of(api.client.resolve_step(99, 1, &resolve).await), 404);
+    assert_eq!(
+        status_of(api.client.resolve_step(99, 1, &resolve).await),
+        404
+    );
     Ok(())
 }
 
@@ -85,10 +111,24 @@ async fn verbs_on_nothing_are_404() -> Result<()> {
 async fn what_goes_into_the_audit_trail_is_bounded() -> Result<()> {
     let api = Api::with_order().await?;
     let id = api.client.submit(&order(1)).await?.task.task_id;
-    let long = OperatorRequest { operator: Some("x".repeat(129)), ..OperatorRequest::default() };
+    let long = OperatorRequest {
+        operator: Some("x".repeat(129)),
+        ..OperatorRequest::default()
+    };
     assert_eq!(status_of(api.client.cancel_task(id, &long).await), 422);
-    let nul = api.post(&format!("/v1/tasks/{id}/cancel"), r#"{"reason": "a\u0000"}"#).await?;
+    let nul = api
+        .post(
+            &format!("/v1/tasks/{id}/cancel"),
+            r#"{"reason": "a\u0000"}"#,
+        )
+        .await?;
     assert_eq!(nul.problem().status, 400);
-    assert_ne!(api.client.task(id, tasker_client::Include::default()).await?.state, State::Cancelled);
+    assert_ne!(
+        api.client
+            .task(id, tasker_client::Include::default())
+            .await?
+            .state,
+        State::Cancelled
+    );
     Ok(())
 }

@@ -4,8 +4,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{
-    begin, detach, lock_steps, metadata, propagate, seal, tasks, transition, Effect,
-    LockedStep, LockedTask, OperateError,
+    begin, detach, lock_steps, metadata, propagate, seal, tasks, transition, Effect, LockedStep,
+    LockedTask, OperateError,
 };
 use crate::domain::State;
 use crate::messaging::Channel;
@@ -28,11 +28,22 @@ pub async fn cancel_step(
     let open = matches!(step.state, State::Pending | State::InProgress)
         || (step.state == State::Error && step.delayed);
     if !open || task.state.is_final() {
-        return Err(refused("cancel", &task, &step, "resolve a failed step instead"));
+        return Err(refused(
+            "cancel",
+            &task,
+            &step,
+            "resolve a failed step instead",
+        ));
     }
-    let metadata = metadata("cancel", request.reason.as_deref(), request.operator.as_deref());
+    let metadata = metadata(
+        "cancel",
+        request.reason.as_deref(),
+        request.operator.as_deref(),
+    );
     let steps = [step_id];
-    let was_active = !detach(&mut transaction, &task.namespace, &steps).await?.is_empty();
+    let was_active = !detach(&mut transaction, &task.namespace, &steps)
+        .await?
+        .is_empty();
     if step.in_process {
         transition::start_running(&mut transaction, &steps).await?;
         sqlx::query(
@@ -50,7 +61,10 @@ pub async fn cancel_step(
     if !was_active {
         seal(&mut transaction, task_id, &steps).await?;
     }
-    let effect = Effect { active: -i32::from(was_active), ..Effect::default() };
+    let effect = Effect {
+        active: -i32::from(was_active),
+        ..Effect::default()
+    };
     propagate(&mut transaction, &task, &[(step_id, effect)], false, false).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     store.tell(&[Channel::Cancelled]).await;
@@ -72,9 +86,18 @@ pub async fn retry_step(
     let (task, step) = lock(&mut transaction, task_id, step_id).await?;
     let retryable = step.state == State::Error || step.delayed;
     if !retryable || matches!(task.state, State::Cancelled | State::Complete) {
-        return Err(refused("retry", &task, &step, "only a failed or waiting step can be retried"));
+        return Err(refused(
+            "retry",
+            &task,
+            &step,
+            "only a failed or waiting step can be retried",
+        ));
     }
-    let metadata = metadata("retry", request.reason.as_deref(), request.operator.as_deref());
+    let metadata = metadata(
+        "retry",
+        request.reason.as_deref(),
+        request.operator.as_deref(),
+    );
     tasks::retry(&mut transaction, &task, &[&step], &metadata).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     store.tell(&[Channel::Steps(task.namespace)]).await;
@@ -96,11 +119,22 @@ pub async fn resolve_step(
     let (task, step) = lock(&mut transaction, task_id, step_id).await?;
     let open = matches!(step.state, State::Pending | State::Error);
     if !open || matches!(task.state, State::Cancelled | State::Complete) {
-        return Err(refused("resolve", &task, &step, "a running step can be cancelled, or waited for"));
+        return Err(refused(
+            "resolve",
+            &task,
+            &step,
+            "a running step can be cancelled, or waited for",
+        ));
     }
-    let metadata = metadata("resolve", request.reason.as_deref(), request.operator.as_deref());
+    let metadata = metadata(
+        "resolve",
+        request.reason.as_deref(),
+        request.operator.as_deref(),
+    );
     let steps = [step_id];
-    let was_active = !detach(&mut transaction, &task.namespace, &steps).await?.is_empty();
+    let was_active = !detach(&mut transaction, &task.namespace, &steps)
+        .await?
+        .is_empty();
     if request.results != Value::Null {
         sqlx::query(
             "UPDATE tasker_workflow_steps SET results = $2, updated_at = statement_timestamp() AT TIME ZONE 'UTC'
@@ -134,7 +168,12 @@ async fn lock(
 ) -> Result<(LockedTask, LockedStep), OperateError> {
     let task = LockedTask::lock(connection, task_id).await?;
     let step = lock_steps(connection, task_id, Some(step_id)).await?.pop();
-    Ok((task, step.ok_or(OperateError::NotFound { what: "step of this task" })?))
+    Ok((
+        task,
+        step.ok_or(OperateError::NotFound {
+            what: "step of this task",
+        })?,
+    ))
 }
 
 fn refused(verb: &str, task: &LockedTask, step: &LockedStep, hint: &str) -> OperateError {

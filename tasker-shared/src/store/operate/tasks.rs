@@ -1,8 +1,8 @@
 //! Verbs on a whole task.
 
 use super::{
-    begin, detach, lock_steps, metadata, propagate, transition, Effect, LockedStep,
-    LockedTask, OperateError,
+    begin, detach, lock_steps, metadata, propagate, transition, Effect, LockedStep, LockedTask,
+    OperateError,
 };
 use crate::domain::State;
 use crate::messaging::Channel;
@@ -24,13 +24,24 @@ pub async fn cancel_task(
     if task.state.is_final() {
         return Err(OperateError::NotAllowed {
             state: task.state,
-            detail: format!("the task is {} already: there is nothing to cancel", task.state),
+            detail: format!(
+                "the task is {} already: there is nothing to cancel",
+                task.state
+            ),
         });
     }
-    let metadata = metadata("cancel", request.reason.as_deref(), request.operator.as_deref());
+    let metadata = metadata(
+        "cancel",
+        request.reason.as_deref(),
+        request.operator.as_deref(),
+    );
     let steps = lock_steps(&mut transaction, task_id, None).await?;
     let ids = |wanted: fn(&LockedStep) -> bool| -> Vec<i64> {
-        steps.iter().filter(|s| wanted(s)).map(|s| s.step_id).collect()
+        steps
+            .iter()
+            .filter(|s| wanted(s))
+            .map(|s| s.step_id)
+            .collect()
     };
     let running = ids(|s| s.in_process);
     let open = ids(|s| matches!(s.state, State::Pending | State::InProgress));
@@ -54,7 +65,10 @@ pub async fn cancel_task(
         .execute(&mut *transaction)
         .await?;
     transition::task(&mut transaction, task_id, State::Cancelled, &metadata).await?;
-    transaction.commit().await.map_err(crate::store::StoreError::from)?;
+    transaction
+        .commit()
+        .await
+        .map_err(crate::store::StoreError::from)?;
     store.tell(&[Channel::Cancelled]).await;
     Ok(())
 }
@@ -73,7 +87,10 @@ pub async fn retry_task(
     let task = LockedTask::lock(&mut transaction, task_id).await?;
     let steps = lock_steps(&mut transaction, task_id, None).await?;
     let failed: Vec<&LockedStep> = steps.iter().filter(|s| s.state == State::Error).collect();
-    let over = matches!(task.state, State::Cancelled | State::Complete | State::ResolvedManually);
+    let over = matches!(
+        task.state,
+        State::Cancelled | State::Complete | State::ResolvedManually
+    );
     if failed.is_empty() || over {
         return Err(OperateError::NotAllowed {
             state: task.state,
@@ -84,9 +101,16 @@ pub async fn retry_task(
             },
         });
     }
-    let metadata = metadata("retry", request.reason.as_deref(), request.operator.as_deref());
+    let metadata = metadata(
+        "retry",
+        request.reason.as_deref(),
+        request.operator.as_deref(),
+    );
     retry(&mut transaction, &task, &failed, &metadata).await?;
-    transaction.commit().await.map_err(crate::store::StoreError::from)?;
+    transaction
+        .commit()
+        .await
+        .map_err(crate::store::StoreError::from)?;
     store.tell(&[Channel::Steps(task.namespace)]).await;
     Ok(())
 }
@@ -99,8 +123,11 @@ pub(super) async fn retry(
     metadata: &serde_json::Value,
 ) -> Result<(), OperateError> {
     let ids: Vec<i64> = steps.iter().map(|s| s.step_id).collect();
-    let in_error: Vec<i64> =
-        steps.iter().filter(|s| s.state == State::Error).map(|s| s.step_id).collect();
+    let in_error: Vec<i64> = steps
+        .iter()
+        .filter(|s| s.state == State::Error)
+        .map(|s| s.step_id)
+        .collect();
     detach(connection, &task.namespace, &ids).await?;
     transition::revive(connection, task, metadata).await?;
     transition::steps(connection, &in_error, State::Pending, metadata).await?;
@@ -116,7 +143,14 @@ pub(super) async fn retry(
         .iter()
         .map(|step| {
             let revived = i32::from(step.failed_for_good());
-            (step.step_id, Effect { active: revived, unfinished: 0, failed: -revived })
+            (
+                step.step_id,
+                Effect {
+                    active: revived,
+                    unfinished: 0,
+                    failed: -revived,
+                },
+            )
         })
         .collect();
     propagate(connection, task, &effects, false, true).await?;

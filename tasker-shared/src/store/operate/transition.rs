@@ -105,7 +105,13 @@ pub(super) async fn revive(
 ) -> Result<(), OperateError> {
     if task.state == State::Error {
         self::task(connection, task.task_id, State::Pending, metadata).await?;
-        self::task(connection, task.task_id, State::InProgress, &serde_json::json!({})).await?;
+        self::task(
+            connection,
+            task.task_id,
+            State::InProgress,
+            &serde_json::json!({}),
+        )
+        .await?;
     }
     Ok(())
 }

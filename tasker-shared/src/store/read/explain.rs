@@ -47,7 +47,10 @@ struct Workers {
 impl Workers {
     async fn load(store: &Store, standing: &Standing) -> Result<Self, StoreError> {
         let Some(definition) = &standing.definition else {
-            return Ok(Self { namespace: None, handlers: None });
+            return Ok(Self {
+                namespace: None,
+                handlers: None,
+            });
         };
         let namespace = definition.namespace().to_string();
         let row = sqlx::query(
@@ -63,7 +66,10 @@ impl Workers {
         .await?;
         let workers: i64 = row.try_get("workers")?;
         let handlers = row.try_get("handlers")?;
-        Ok(Self { namespace: Some(namespace), handlers: (workers > 0).then_some(handlers) })
+        Ok(Self {
+            namespace: Some(namespace),
+            handlers: (workers > 0).then_some(handlers),
+        })
     }
 
     /// What keeps a step of this handler from being taken, if anything does.
@@ -91,13 +97,23 @@ fn explain_step(
     index: usize,
 ) -> StepExplanation {
     let step = &standing.steps[index];
-    let unmet = || standing.parents[index].iter().filter(|p| !standing.steps[**p].state.satisfies_children());
+    let unmet = || {
+        standing.parents[index]
+            .iter()
+            .filter(|p| !standing.steps[**p].state.satisfies_children())
+    };
     let mut waiting_on: Vec<String> = Vec::new();
     let (reason, remedy) = match phases[index] {
         StepPhase::WaitingForParents => {
             waiting_on = unmet().map(|p| standing.steps[*p].name.clone()).collect();
             let total = standing.parents[index].len();
-            (format!("waits for {} of its {total} parent(s) to finish", waiting_on.len()), None)
+            (
+                format!(
+                    "waits for {} of its {total} parent(s) to finish",
+                    waiting_on.len()
+                ),
+                None,
+            )
         }
         StepPhase::Blocked => {
             waiting_on = culprits(standing, phases, index);
@@ -125,13 +141,21 @@ fn explain_step(
 
 fn enqueued(standing: &Standing, workers: &Workers, step: &StepRow) -> (String, Option<String>) {
     match workers.obstacle(standing.handler_class(step)) {
-        Some((obstacle, remedy)) => (format!("is ready and in the queue, but {obstacle}"), Some(remedy)),
-        None => ("is ready and in the queue; a worker will take it".to_owned(), None),
+        Some((obstacle, remedy)) => (
+            format!("is ready and in the queue, but {obstacle}"),
+            Some(remedy),
+        ),
+        None => (
+            "is ready and in the queue; a worker will take it".to_owned(),
+            None,
+        ),
     }
 }
 
 fn backing_off(step: &StepRow) -> (String, Option<String>) {
-    let due = step.due_at.map_or_else(|| "soon".to_owned(), |at| at.to_rfc3339());
+    let due = step
+        .due_at
+        .map_or_else(|| "soon".to_owned(), |at| at.to_rfc3339());
     (
         format!(
             "attempt {} of {} failed ({}); the next one is due at {due}",
@@ -161,7 +185,12 @@ fn failed(step: &StepRow) -> (String, Option<String>) {
         "the step is not retryable"
     };
     (
-        format!("failed in attempt {} of {}: {}; {left}", step.attempts, step.retry_limit, last_error(step)),
+        format!(
+            "failed in attempt {} of {}: {}; {left}",
+            step.attempts,
+            step.retry_limit,
+            last_error(step)
+        ),
         Some("retry it, or resolve it by hand with a result".to_owned()),
     )
 }
@@ -198,7 +227,11 @@ fn culprits(standing: &Standing, phases: &[StepPhase], index: usize) -> Vec<Stri
 
 fn summary(standing: &Standing, phases: &[StepPhase]) -> String {
     let count = |wanted: StepPhase| phases.iter().filter(|p| **p == wanted).count();
-    let done = standing.steps.iter().filter(|s| s.state.satisfies_children()).count();
+    let done = standing
+        .steps
+        .iter()
+        .filter(|s| s.state.satisfies_children())
+        .count();
     let failed = phases
         .iter()
         .zip(&standing.steps)
@@ -214,6 +247,11 @@ fn summary(standing: &Standing, phases: &[StepPhase]) -> String {
         (count(StepPhase::Blocked), "blocked"),
         (count(StepPhase::WaitingForParents), "waiting for parents"),
     ];
-    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    parts.extend(
+        counted
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}")),
+    );
     format!("The task is {}: {}.", standing.task_state, parts.join(", "))
 }

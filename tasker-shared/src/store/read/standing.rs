@@ -67,7 +67,11 @@ impl Standing {
         if let Some(definition) = &definition {
             steps.sort_by_key(|s| definition.index_of(s.named_step_id).unwrap_or(usize::MAX));
         }
-        let index: IndexOf = steps.iter().enumerate().map(|(i, s)| (s.step_id, i)).collect();
+        let index: IndexOf = steps
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.step_id, i))
+            .collect();
         let parents = load_parents(store, &steps, &index).await?;
         Ok(Some(Self {
             task_id,
@@ -82,7 +86,9 @@ impl Standing {
 
     pub(super) fn handler_class(&self, step: &StepRow) -> Option<&str> {
         let definition = self.definition.as_deref()?;
-        definition.step(step.named_step_id).map(|s| s.handler_class.as_str())
+        definition
+            .step(step.named_step_id)
+            .map(|s| s.handler_class.as_str())
     }
 
     /// Indexes in an order in which parents come before children.
@@ -112,8 +118,11 @@ impl Standing {
     pub(super) fn levels(&self) -> Vec<u32> {
         let mut levels = vec![0; self.steps.len()];
         for step in self.topological() {
-            levels[step] =
-                self.parents[step].iter().map(|p| levels[*p] + 1).max().unwrap_or_default();
+            levels[step] = self.parents[step]
+                .iter()
+                .map(|p| levels[*p] + 1)
+                .max()
+                .unwrap_or_default();
         }
         levels
     }
@@ -181,7 +190,11 @@ async fn load_steps(store: &Store, task_id: i64) -> Result<Vec<StepRow>, StoreEr
             named_step_id: row.try_get("named_step_id")?,
             name: row.try_get("name")?,
             // With folded audit the row of the running attempt is not written yet.
-            state: if in_process { State::InProgress } else { stored },
+            state: if in_process {
+                State::InProgress
+            } else {
+                stored
+            },
             attempts: row.try_get("attempts")?,
             retry_limit: row.try_get("retry_limit")?,
             retryable: row.try_get("retryable")?,
@@ -189,7 +202,9 @@ async fn load_steps(store: &Store, task_id: i64) -> Result<Vec<StepRow>, StoreEr
             processed: row.try_get("processed")?,
             processed_at: utc_or_none(&row, "processed_at")?,
             last_attempted_at: utc_or_none(&row, "last_attempted_at")?,
-            results: row.try_get::<Option<Value>, _>("results")?.unwrap_or(Value::Null),
+            results: row
+                .try_get::<Option<Value>, _>("results")?
+                .unwrap_or(Value::Null),
             due_at: utc_or_none(&row, "due_at")?,
             delay_reason: row.try_get("reason")?,
             delay_detail: row.try_get("detail")?,

@@ -67,18 +67,28 @@ pub async fn tasks(store: &Store, filter: &TaskFilter) -> Result<TaskPage, ReadE
         }
     }
     if let Some(state) = filter.state {
-        query.push(" AND COALESCE(x.to_state, 'pending') = ").push_bind(state.as_str());
+        query
+            .push(" AND COALESCE(x.to_state, 'pending') = ")
+            .push_bind(state.as_str());
     }
     if let Some(tag) = &filter.tag {
-        query.push(" AND t.tags @> ").push_bind(serde_json::json!([tag]));
+        query
+            .push(" AND t.tags @> ")
+            .push_bind(serde_json::json!([tag]));
     }
     if let Some(from) = filter.from {
-        query.push(" AND t.requested_at >= ").push_bind(from.naive_utc());
+        query
+            .push(" AND t.requested_at >= ")
+            .push_bind(from.naive_utc());
     }
     if let Some(to) = filter.to {
-        query.push(" AND t.requested_at < ").push_bind(to.naive_utc());
+        query
+            .push(" AND t.requested_at < ")
+            .push_bind(to.naive_utc());
     }
-    query.push(" ORDER BY t.task_id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+    query
+        .push(" ORDER BY t.task_id DESC LIMIT ")
+        .push_bind(i64::from(limit) + 1);
     let rows = query.build().fetch_all(store.pool()).await?;
     let mut tasks = rows.iter().map(view_of).collect::<Result<Vec<_>, _>>()?;
     let more = tasks.len() > limit as usize;
@@ -132,7 +142,9 @@ async fn step_counts(store: &Store, task_id: i64) -> Result<StepCounts, StoreErr
 
 fn view_of(row: &PgRow) -> Result<TaskView, sqlx::Error> {
     let tags: Option<Value> = row.try_get("tags")?;
-    let tags = tags.and_then(|tags| serde_json::from_value(tags).ok()).unwrap_or_default();
+    let tags = tags
+        .and_then(|tags| serde_json::from_value(tags).ok())
+        .unwrap_or_default();
     Ok(TaskView {
         task_id: row.try_get("task_id")?,
         namespace: row.try_get("namespace")?,
@@ -144,7 +156,9 @@ fn view_of(row: &PgRow) -> Result<TaskView, sqlx::Error> {
         source_system: row.try_get("source_system")?,
         reason: row.try_get("reason")?,
         tags,
-        context: row.try_get::<Option<Value>, _>("context")?.unwrap_or(Value::Null),
+        context: row
+            .try_get::<Option<Value>, _>("context")?
+            .unwrap_or(Value::Null),
         priority: row.try_get("priority")?,
         idempotency_key: row.try_get("idempotency_key")?,
         correlation_id: row.try_get("correlation_id")?,

@@ -91,7 +91,9 @@ pub async fn prepare(
     };
 
     let found = match templates::find(store, &namespace, &name, version.as_ref()).await? {
-        None if request.namespace.is_none() => find_qualified(store, &name, version.as_ref()).await?,
+        None if request.namespace.is_none() => {
+            find_qualified(store, &name, version.as_ref()).await?
+        }
         found => found,
     };
     let Some(definition) = found else {
@@ -99,14 +101,17 @@ pub async fn prepare(
     };
     let namespace = definition.template.namespace.clone();
     let name = definition.template.name.clone();
-    definition.validator.check(&request.context).map_err(|problems| {
-        let fields = problems.into_iter().map(|p| FieldProblem {
-            field: format!("/context{}", p.pointer),
-            problem: p.message,
-            remedy: Some(p.remedy),
-        });
-        SubmitError::Context(fields.collect())
-    })?;
+    definition
+        .validator
+        .check(&request.context)
+        .map_err(|problems| {
+            let fields = problems.into_iter().map(|p| FieldProblem {
+                field: format!("/context{}", p.pointer),
+                problem: p.message,
+                remedy: Some(p.remedy),
+            });
+            SubmitError::Context(fields.collect())
+        })?;
 
     let requested_at = Utc::now();
     let identity_hash = match &request.idempotency_key {
@@ -167,11 +172,13 @@ async fn unknown_template(
         .filter(|t| t.namespace == namespace.as_str() && t.name == name.as_str())
         .map(|t| t.version.clone())
         .collect();
-    let is_meant = |t: &&TemplateSummary| {
-        t.name == name.as_str() && t.namespace != namespace.as_str()
-    };
-    let mut meant: Vec<_> =
-        registered.iter().filter(is_meant).map(|t| (t.namespace.clone(), t.name.clone())).collect();
+    let is_meant =
+        |t: &&TemplateSummary| t.name == name.as_str() && t.namespace != namespace.as_str();
+    let mut meant: Vec<_> = registered
+        .iter()
+        .filter(is_meant)
+        .map(|t| (t.namespace.clone(), t.name.clone()))
+        .collect();
     meant.dedup();
     Ok(SubmitError::UnknownTemplate {
         namespace: namespace.to_string(),
@@ -209,18 +216,30 @@ impl Problems {
     fn text(&mut self, field: &str, value: Option<&str>) -> String {
         let value = value.unwrap_or("unknown");
         if value.is_empty() || value.chars().count() > TEXT_MAX || value.contains('\0') {
-            self.add(field, "is empty, longer than 128 characters or contains NUL", "send 1 to 128 characters, or leave it out");
+            self.add(
+                field,
+                "is empty, longer than 128 characters or contains NUL",
+                "send 1 to 128 characters, or leave it out",
+            );
         }
         value.to_owned()
     }
 
     fn tags(&mut self, tags: Vec<String>) -> Vec<String> {
         if tags.len() > TAGS_MAX {
-            self.add("/tags", format!("has {} tags", tags.len()), "send 32 tags at most");
+            self.add(
+                "/tags",
+                format!("has {} tags", tags.len()),
+                "send 32 tags at most",
+            );
         }
         for (index, tag) in tags.iter().enumerate() {
             if tag.is_empty() || tag.chars().count() > TAG_MAX || tag.contains('\0') {
-                self.add(&format!("/tags/{index}"), "is empty, longer than 64 characters or contains NUL", "send 1 to 64 characters");
+                self.add(
+                    &format!("/tags/{index}"),
+                    "is empty, longer than 64 characters or contains NUL",
+                    "send 1 to 64 characters",
+                );
             }
         }
         tags
@@ -228,21 +247,34 @@ impl Problems {
 
     fn priority(&mut self, priority: i32) -> i32 {
         if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
-            self.add("/priority", format!("is {priority}"), "send a number from -100 to 100");
+            self.add(
+                "/priority",
+                format!("is {priority}"),
+                "send a number from -100 to 100",
+            );
         }
         priority
     }
 
     fn key(&mut self, key: Option<&str>) {
         let Some(key) = key else { return };
-        if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
-            self.add("/idempotency_key", "is not 1 to 255 visible ASCII characters", "use letters, digits and punctuation only");
+        if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| (0x21..=0x7e).contains(&b))
+        {
+            self.add(
+                "/idempotency_key",
+                "is not 1 to 255 visible ASCII characters",
+                "use letters, digits and punctuation only",
+            );
         }
     }
 
     fn check_context(&mut self, context: &Value, store: &Store) {
         if !context.is_object() {
-            self.add("/context", "is not a JSON object", "send an object such as {\"order_id\": 1}");
+            self.add(
+                "/context",
+                "is not a JSON object",
+                "send an object such as {\"order_id\": 1}",
+            );
             return;
         }
         let limits = JsonLimits {
@@ -250,7 +282,11 @@ impl Problems {
             max_depth: store.engine().json_max_depth,
         };
         if let Err(error) = check_json(context, &limits) {
-            self.add("/context", error.to_string(), "see the limits in docs/operations.md");
+            self.add(
+                "/context",
+                error.to_string(),
+                "see the limits in docs/operations.md",
+            );
         }
     }
 }

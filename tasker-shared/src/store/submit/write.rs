@@ -74,7 +74,11 @@ impl Ids {
         .bind(total as i64)
         .fetch_one(connection)
         .await?;
-        Ok(Self { tasks: row.try_get("tasks")?, first_step, steps: row.try_get("steps")? })
+        Ok(Self {
+            tasks: row.try_get("tasks")?,
+            first_step,
+            steps: row.try_get("steps")?,
+        })
     }
 }
 
@@ -123,7 +127,10 @@ async fn insert_tasks(
     Ok(inserted.into_iter().collect())
 }
 
-async fn insert_steps(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+async fn insert_steps(
+    connection: &mut PgConnection,
+    fresh: &[Fresh<'_>],
+) -> Result<(), StoreError> {
     let (mut ids, mut owners, mut named) = (Vec::new(), Vec::new(), Vec::new());
     let (mut retryable, mut limits, mut skippable) = (Vec::new(), Vec::new(), Vec::new());
     for (index, new) in fresh.iter().enumerate() {
@@ -161,7 +168,10 @@ async fn insert_steps(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Res
     Ok(())
 }
 
-async fn insert_edges(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+async fn insert_edges(
+    connection: &mut PgConnection,
+    fresh: &[Fresh<'_>],
+) -> Result<(), StoreError> {
     let (mut from, mut to) = (Vec::new(), Vec::new());
     let (mut gated, mut gate_tasks, mut unmet) = (Vec::new(), Vec::new(), Vec::new());
     for new in fresh {
@@ -253,10 +263,15 @@ struct Roots<'a> {
     traces: Vec<Option<&'a str>>,
 }
 
-async fn enqueue_roots(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+async fn enqueue_roots(
+    connection: &mut PgConnection,
+    fresh: &[Fresh<'_>],
+) -> Result<(), StoreError> {
     let mut by_namespace: BTreeMap<&Namespace, Roots<'_>> = BTreeMap::new();
     for new in fresh {
-        let columns = by_namespace.entry(new.task.definition.namespace()).or_default();
+        let columns = by_namespace
+            .entry(new.task.definition.namespace())
+            .or_default();
         for root in new.task.definition.graph.roots() {
             columns.tasks.push(new.task_id);
             columns.steps.push(new.steps[root as usize]);
@@ -298,11 +313,19 @@ async fn answer(
         .filter(|(_, id)| !inserted.contains_key(id))
         .map(|(task, _)| task.identity_hash.as_str())
         .collect();
-    let existing = if missing.is_empty() { HashMap::new() } else { existing(store, &missing).await? };
+    let existing = if missing.is_empty() {
+        HashMap::new()
+    } else {
+        existing(store, &missing).await?
+    };
     let mut answers = Vec::with_capacity(tasks.len());
     for (task, task_id) in tasks.iter().zip(&ids.tasks) {
         if let Some(created_at) = inserted.get(task_id) {
-            answers.push(Submitted::Created(view(task, *task_id, created_at.and_utc())));
+            answers.push(Submitted::Created(view(
+                task,
+                *task_id,
+                created_at.and_utc(),
+            )));
             continue;
         }
         let Some((view, named_task_id)) = existing.get(&task.identity_hash) else {
@@ -313,7 +336,9 @@ async fn answer(
         answers.push(if same {
             Submitted::Duplicate(view.clone())
         } else {
-            Submitted::Conflict { task_id: view.task_id }
+            Submitted::Conflict {
+                task_id: view.task_id,
+            }
         });
     }
     Ok(answers)
@@ -360,7 +385,11 @@ fn view(task: &NewTask, task_id: i64, created_at: DateTime<Utc>) -> TaskView {
         requested_at: task.requested_at,
         created_at,
         state_since: created_at,
-        step_counts: Some(StepCounts { total, pending: total, ..StepCounts::default() }),
+        step_counts: Some(StepCounts {
+            total,
+            pending: total,
+            ..StepCounts::default()
+        }),
         steps: None,
         transitions: None,
         driven_by_core: true,

@@ -11,7 +11,11 @@ use super::harness::{namespace, success, Engine};
 fn fan(width: usize) -> Vec<(String, Vec<String>)> {
     let mut steps = vec![("start".to_owned(), vec![])];
     let middle: Vec<String> = (0..width).map(|i| format!("middle_{i}")).collect();
-    steps.extend(middle.iter().map(|name| (name.clone(), vec!["start".to_owned()])));
+    steps.extend(
+        middle
+            .iter()
+            .map(|name| (name.clone(), vec!["start".to_owned()])),
+    );
     steps.push(("join".to_owned(), middle));
     steps
 }
@@ -20,7 +24,9 @@ fn fan(width: usize) -> Vec<(String, Vec<String>)> {
 async fn however_many_parents_finish_at_once_the_join_is_enqueued_once() {
     let mut engine = Engine::new().await;
     let template = super::harness::template_of("fan", &fan(40), "");
-    tasker_shared::store::templates::register(&engine.store, &template).await.unwrap();
+    tasker_shared::store::templates::register(&engine.store, &template)
+        .await
+        .unwrap();
     for _ in 0..10 {
         let task = engine.submit_again("fan").await;
         let start = engine.claim_one().await;
@@ -57,13 +63,19 @@ async fn reports_cross_the_results_queue_whatever_their_size() {
     let large: Value = json!({"text": "x".repeat(100_000)});
     let mut reports = ReportConnection::open(&engine.store).await.unwrap();
     reports
-        .send(&[success(claimed[0].attempt, large.clone()), success(claimed[1].attempt, json!(1))])
+        .send(&[
+            success(claimed[0].attempt, large.clone()),
+            success(claimed[1].attempt, json!(1)),
+        ])
         .await
         .unwrap();
     let in_queue = engine
         .count("SELECT max(pg_column_size(message))::bigint FROM pgmq.q_step_results")
         .await;
-    assert!(in_queue < 2_000, "a large result rides in the message: {in_queue} bytes");
+    assert!(
+        in_queue < 2_000,
+        "a large result rides in the message: {in_queue} bytes"
+    );
     let mut results = ResultConnection::open(&engine.store).await.unwrap();
     let taken = results.process().await.unwrap();
     assert_eq!((taken.messages, taken.reports, taken.unreadable), (1, 2, 0));
@@ -85,8 +97,18 @@ async fn a_message_that_is_no_batch_of_reports_is_kept_aside() {
     let mut results = ResultConnection::open(&engine.store).await.unwrap();
     let taken = results.process().await.unwrap();
     assert_eq!((taken.messages, taken.unreadable), (1, 1));
-    assert_eq!(engine.count("SELECT count(*) FROM tasker.unreadable_messages").await, 1);
-    assert_eq!(engine.count("SELECT count(*) FROM pgmq.q_step_results").await, 0);
+    assert_eq!(
+        engine
+            .count("SELECT count(*) FROM tasker.unreadable_messages")
+            .await,
+        1
+    );
+    assert_eq!(
+        engine
+            .count("SELECT count(*) FROM pgmq.q_step_results")
+            .await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -98,7 +120,10 @@ async fn consumers_killed_inside_their_transaction_lose_nothing() {
     reports.send(&[success(attempt, json!({}))]).await.unwrap();
     // Another session holds the task's lock, so the consumer waits in mid-way.
     let mut blocker = begin(engine.store.pool()).await.unwrap();
-    sqlx::query("SELECT 1 FROM tasker.task_runs FOR UPDATE").execute(&mut *blocker).await.unwrap();
+    sqlx::query("SELECT 1 FROM tasker.task_runs FOR UPDATE")
+        .execute(&mut *blocker)
+        .await
+        .unwrap();
     let mut doomed = ResultConnection::open(&engine.store).await.unwrap();
     let waiting = tokio::spawn(async move { doomed.process().await.map(|taken| taken.reports) });
     tasker_testkit::eventually("the consumer to wait for the lock", Duration::from_secs(10), || async {
@@ -123,7 +148,10 @@ async fn consumers_killed_inside_their_transaction_lose_nothing() {
 #[tokio::test]
 async fn a_cancelled_begin_never_swallows_the_next_borrowers_writes() {
     let engine = Engine::with(|config| config.database.pool_max_connections = 1).await;
-    sqlx::query("CREATE TABLE canary (n integer)").execute(engine.store.pool()).await.unwrap();
+    sqlx::query("CREATE TABLE canary (n integer)")
+        .execute(engine.store.pool())
+        .await
+        .unwrap();
     for n in 0..50 {
         let pool = engine.store.pool().clone();
         let beginning = tokio::time::timeout(Duration::from_micros(50 * n), begin(&pool));
@@ -135,7 +163,9 @@ async fn a_cancelled_begin_never_swallows_the_next_borrowers_writes() {
             .unwrap();
     }
     let elsewhere = sqlx::PgPool::connect(engine.url()).await.unwrap();
-    let seen: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM canary").fetch_one(&elsewhere).await.unwrap();
+    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM canary")
+        .fetch_one(&elsewhere)
+        .await
+        .unwrap();
     assert_eq!(seen, 50);
 }

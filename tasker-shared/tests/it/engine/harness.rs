@@ -55,12 +55,15 @@ impl Engine {
 
     /// Registers a template of these steps and submits one task of it.
     pub(crate) async fn submit(&self, name: &str, steps: &[(&str, &[&str])]) -> TaskView {
-        templates::register(&self.store, &template(name, steps)).await.unwrap();
+        templates::register(&self.store, &template(name, steps))
+            .await
+            .unwrap();
         self.submit_again(name).await
     }
 
     pub(crate) async fn submit_again(&self, name: &str) -> TaskView {
-        self.request(json!({"name": name, "namespace": NAMESPACE, "context": {"n": 1}})).await
+        self.request(json!({"name": name, "namespace": NAMESPACE, "context": {"n": 1}}))
+            .await
     }
 
     /// Submits a request that must make a new task.
@@ -120,11 +123,18 @@ impl Engine {
 
     pub(crate) async fn name_of(&self, attempt: &Attempt) -> String {
         let definition = self.store.definition(attempt.definition_id).await.unwrap();
-        definition.step(attempt.named_step_id).unwrap().name.to_string()
+        definition
+            .step(attempt.named_step_id)
+            .unwrap()
+            .name
+            .to_string()
     }
 
     pub(crate) async fn task(&self, task_id: i64) -> TaskView {
-        read::task(&self.store, task_id, true, true).await.unwrap().unwrap()
+        read::task(&self.store, task_id, true, true)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub(crate) async fn state(&self, task_id: i64) -> State {
@@ -133,7 +143,10 @@ impl Engine {
 
     pub(crate) async fn steps(&self, task_id: i64) -> BTreeMap<String, StepView> {
         let steps = read::steps(&self.store, task_id).await.unwrap().unwrap();
-        steps.into_iter().map(|step| (step.name.clone(), step)).collect()
+        steps
+            .into_iter()
+            .map(|step| (step.name.clone(), step))
+            .collect()
     }
 
     /// Lets the lease of an attempt run out, as its worker's death would.
@@ -141,7 +154,11 @@ impl Engine {
         let sql = format!(
             "UPDATE pgmq.q_steps_{NAMESPACE} SET vt = clock_timestamp() - interval '1 second' WHERE msg_id = $1"
         );
-        sqlx::query(&sql).bind(attempt.message_id).execute(self.store.pool()).await.unwrap();
+        sqlx::query(&sql)
+            .bind(attempt.message_id)
+            .execute(self.store.pool())
+            .await
+            .unwrap();
     }
 
     /// Makes whatever waits for a time due now.
@@ -157,7 +174,10 @@ impl Engine {
     }
 
     pub(crate) async fn count(&self, sql: &str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(self.store.pool()).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_one(self.store.pool())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn verify(&self) {
@@ -167,11 +187,19 @@ impl Engine {
 }
 
 pub(crate) fn success(attempt: Attempt, results: Value) -> Report {
-    Report { attempt, outcome: Outcome::Success { results }, stored: false }
+    Report {
+        attempt,
+        outcome: Outcome::Success { results },
+        stored: false,
+    }
 }
 
 pub(crate) fn failure(attempt: Attempt, error: StepError) -> Report {
-    Report { attempt, outcome: Outcome::Failure { error }, stored: false }
+    Report {
+        attempt,
+        outcome: Outcome::Failure { error },
+        stored: false,
+    }
 }
 
 /// A template of steps with their parents; each step may run three times.
@@ -179,7 +207,10 @@ pub(crate) fn template(name: &str, steps: &[(&str, &[&str])]) -> Template {
     let steps: Vec<(String, Vec<String>)> = steps
         .iter()
         .map(|(step, parents)| {
-            ((*step).to_owned(), parents.iter().map(|p| (*p).to_owned()).collect())
+            (
+                (*step).to_owned(),
+                parents.iter().map(|p| (*p).to_owned()).collect(),
+            )
         })
         .collect();
     template_of(name, &steps, "")
@@ -187,10 +218,14 @@ pub(crate) fn template(name: &str, steps: &[(&str, &[&str])]) -> Template {
 
 /// As [`template`], with `extra` lines of YAML in every step.
 pub(crate) fn template_of(name: &str, steps: &[(String, Vec<String>)], extra: &str) -> Template {
-    let mut yaml = format!("name: {name}\nnamespace_name: {NAMESPACE}\nversion: 1.0.0\nstep_templates:\n");
+    let mut yaml =
+        format!("name: {name}\nnamespace_name: {NAMESPACE}\nversion: 1.0.0\nstep_templates:\n");
     for (step, parents) in steps {
         let _ = writeln!(yaml, "  - name: {step}\n    handler_class: Test::Handler");
-        let _ = writeln!(yaml, "    retry: {{backoff: fixed, base_ms: 10, max_ms: 10, jitter: false}}");
+        let _ = writeln!(
+            yaml,
+            "    retry: {{backoff: fixed, base_ms: 10, max_ms: 10, jitter: false}}"
+        );
         if !parents.is_empty() {
             let _ = writeln!(yaml, "    depends_on_steps: [{}]", parents.join(", "));
         }

@@ -14,7 +14,10 @@ const CHAIN: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["b"])];
 const JOIN: &[(&str, &[&str])] = &[("a", &[]), ("b", &[]), ("c", &["a", "b"])];
 
 fn by(reason: &str) -> OperatorRequest {
-    OperatorRequest { reason: Some(reason.into()), operator: Some("ada".into()) }
+    OperatorRequest {
+        reason: Some(reason.into()),
+        operator: Some("ada".into()),
+    }
 }
 
 fn refused(result: &Result<(), OperateError>) -> bool {
@@ -29,14 +32,28 @@ async fn cancelling_a_task_stops_everything_and_late_reports_are_stale() {
     cancel_task(&engine.store, task, &by("test")).await.unwrap();
     engine.verify().await;
     assert_eq!(engine.state(task).await, State::Cancelled);
-    assert!(engine.steps(task).await.values().all(|s| s.state == State::Cancelled));
+    assert!(engine
+        .steps(task)
+        .await
+        .values()
+        .all(|s| s.state == State::Cancelled));
     assert!(engine.claim(10).await.is_empty());
     assert_eq!(engine.succeed(running, json!({})).await.applied, 0);
-    assert_eq!(engine.count("SELECT count(*) FROM pgmq.q_steps_tests").await, 0);
+    assert_eq!(
+        engine
+            .count("SELECT count(*) FROM pgmq.q_steps_tests")
+            .await,
+        0
+    );
     let transitions = engine.task(task).await.transitions.unwrap();
     let last = transitions.iter().rfind(|t| t.step_id.is_none()).unwrap();
-    assert_eq!(last.metadata, json!({"action": "cancel", "reason": "test", "operator": "ada"}));
-    assert!(refused(&cancel_task(&engine.store, task, &by("again")).await));
+    assert_eq!(
+        last.metadata,
+        json!({"action": "cancel", "reason": "test", "operator": "ada"})
+    );
+    assert!(refused(
+        &cancel_task(&engine.store, task, &by("again")).await
+    ));
     assert!(refused(&retry_task(&engine.store, task, &by("no")).await));
     engine.verify().await;
 }
@@ -61,8 +78,12 @@ async fn cancelling_steps_in_every_phase_ends_the_task_as_cancelled() {
     let steps: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])];
     let task = engine.submit("diamond", steps).await.task_id;
     let ids = engine.steps(task).await;
-    cancel_step(&engine.store, task, ids["b"].step_id, &by("waiting")).await.unwrap();
-    cancel_step(&engine.store, task, ids["d"].step_id, &by("waiting")).await.unwrap();
+    cancel_step(&engine.store, task, ids["b"].step_id, &by("waiting"))
+        .await
+        .unwrap();
+    cancel_step(&engine.store, task, ids["d"].step_id, &by("waiting"))
+        .await
+        .unwrap();
     engine.verify().await;
     assert_eq!(engine.run_to_the_end().await, ["a", "c"]);
     assert_eq!(engine.state(task).await, State::Cancelled);
@@ -71,15 +92,21 @@ async fn cancelling_steps_in_every_phase_ends_the_task_as_cancelled() {
     let task = engine.submit("join", JOIN).await.task_id;
     let ids = engine.steps(task).await;
     let running = engine.claim_one().await;
-    cancel_step(&engine.store, task, running.step_id, &by("running")).await.unwrap();
+    cancel_step(&engine.store, task, running.step_id, &by("running"))
+        .await
+        .unwrap();
     assert_eq!(engine.succeed(running, json!({})).await.applied, 0);
     engine.verify().await;
     let other = engine.claim_one().await;
     engine.fail(other, StepError::retryable("x")).await;
-    cancel_step(&engine.store, task, other.step_id, &by("backing off")).await.unwrap();
+    cancel_step(&engine.store, task, other.step_id, &by("backing off"))
+        .await
+        .unwrap();
     engine.verify().await;
     assert_eq!(engine.state(task).await, State::Cancelled);
-    assert!(refused(&cancel_step(&engine.store, task, ids["c"].step_id, &by("too late")).await));
+    assert!(refused(
+        &cancel_step(&engine.store, task, ids["c"].step_id, &by("too late")).await
+    ));
 }
 
 #[tokio::test]
@@ -106,8 +133,16 @@ async fn retrying_a_failed_task_counts_attempts_anew_and_keeps_the_past() {
         .filter(|t| t.step_id.is_none())
         .map(|t| t.to_state)
         .collect();
-    assert_eq!(states, ["in_progress", "error", "pending", "in_progress", "complete"]);
-    assert_eq!(engine.count("SELECT count(*) FROM tasker.step_failures").await, 1);
+    assert_eq!(
+        states,
+        ["in_progress", "error", "pending", "in_progress", "complete"]
+    );
+    assert_eq!(
+        engine
+            .count("SELECT count(*) FROM tasker.step_failures")
+            .await,
+        1
+    );
     assert!(refused(&retry_task(&engine.store, task, &by("no")).await));
     engine.verify().await;
 }
@@ -117,12 +152,21 @@ async fn retrying_a_step_that_backs_off_runs_it_at_once() {
     let mut engine = Engine::new().await;
     let task = engine.submit("chain", CHAIN).await.task_id;
     let a = engine.claim_one().await;
-    engine.fail(a, StepError::retryable_after("x", std::time::Duration::from_secs(3600))).await;
-    retry_step(&engine.store, task, a.step_id, &by("now")).await.unwrap();
+    engine
+        .fail(
+            a,
+            StepError::retryable_after("x", std::time::Duration::from_secs(3600)),
+        )
+        .await;
+    retry_step(&engine.store, task, a.step_id, &by("now"))
+        .await
+        .unwrap();
     engine.verify().await;
     assert_eq!(engine.run_to_the_end().await, ["a", "b", "c"]);
     assert_eq!(engine.state(task).await, State::Complete);
-    assert!(refused(&retry_step(&engine.store, task, a.step_id, &by("done")).await));
+    assert!(refused(
+        &retry_step(&engine.store, task, a.step_id, &by("done")).await
+    ));
     engine.verify().await;
 }
 
@@ -132,8 +176,14 @@ async fn resolving_a_failed_step_lets_its_children_read_the_results() {
     let task = engine.submit("chain", CHAIN).await.task_id;
     let a = engine.claim_one().await;
     engine.fail(a, StepError::permanent("broken")).await;
-    let request = ResolveRequest { results: json!({"by": "hand"}), reason: None, operator: Some("ada".into()) };
-    resolve_step(&engine.store, task, a.step_id, &request).await.unwrap();
+    let request = ResolveRequest {
+        results: json!({"by": "hand"}),
+        reason: None,
+        operator: Some("ada".into()),
+    };
+    resolve_step(&engine.store, task, a.step_id, &request)
+        .await
+        .unwrap();
     engine.verify().await;
     let claimed = engine.claim(1).await;
     let inputs = engine.claims.inputs(&claimed).await.unwrap();
@@ -141,8 +191,14 @@ async fn resolving_a_failed_step_lets_its_children_read_the_results() {
     engine.succeed(claimed[0].attempt, json!({})).await;
     engine.run_to_the_end().await;
     assert_eq!(engine.state(task).await, State::Complete);
-    let step = read::step(&engine.store, task, a.step_id).await.unwrap().unwrap();
-    assert_eq!((step.state, step.processed), (State::ResolvedManually, false));
+    let step = read::step(&engine.store, task, a.step_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (step.state, step.processed),
+        (State::ResolvedManually, false)
+    );
     engine.verify().await;
 }
 
@@ -151,17 +207,40 @@ async fn resolving_steps_before_they_run_skips_them() {
     let mut engine = Engine::new().await;
     let task = engine.submit("join", JOIN).await.task_id;
     let ids = engine.steps(task).await;
-    resolve_step(&engine.store, task, ids["c"].step_id, &ResolveRequest::default()).await.unwrap();
+    resolve_step(
+        &engine.store,
+        task,
+        ids["c"].step_id,
+        &ResolveRequest::default(),
+    )
+    .await
+    .unwrap();
     engine.verify().await;
-    resolve_step(&engine.store, task, ids["a"].step_id, &ResolveRequest::default()).await.unwrap();
+    resolve_step(
+        &engine.store,
+        task,
+        ids["a"].step_id,
+        &ResolveRequest::default(),
+    )
+    .await
+    .unwrap();
     engine.verify().await;
     assert_eq!(engine.run_to_the_end().await, ["b"]);
     assert_eq!(engine.state(task).await, State::Complete);
     engine.verify().await;
     let running = engine.submit("chain", CHAIN).await.task_id;
     let a = engine.claim_one().await;
-    let refusal = resolve_step(&engine.store, running, a.step_id, &ResolveRequest::default()).await;
-    assert!(refused(&refusal), "a running step is not resolved under its handler");
+    let refusal = resolve_step(
+        &engine.store,
+        running,
+        a.step_id,
+        &ResolveRequest::default(),
+    )
+    .await;
+    assert!(
+        refused(&refusal),
+        "a running step is not resolved under its handler"
+    );
 }
 
 #[tokio::test]
@@ -174,7 +253,10 @@ async fn a_cancel_and_a_claim_at_the_same_moment_agree() {
         let cancelling = tokio::spawn(async move { cancel_task(&store, task, &by("race")).await });
         let claimed = engine.claim(4).await;
         cancelling.await.unwrap().unwrap();
-        let reports = claimed.iter().map(|c| super::harness::success(c.attempt, json!({}))).collect();
+        let reports = claimed
+            .iter()
+            .map(|c| super::harness::success(c.attempt, json!({})))
+            .collect();
         engine.report(reports).await;
         assert_eq!(engine.state(task).await, State::Cancelled);
         engine.verify().await;
@@ -186,12 +268,23 @@ async fn tasks_of_the_rails_engine_are_shown_and_left_alone() {
     let mut engine = Engine::new().await;
     let task = engine.submit("chain", CHAIN).await.task_id;
     engine.claim_one().await;
-    for table in ["tasker.task_runs", "tasker.step_gates", "pgmq.q_steps_tests"] {
-        sqlx::query(&format!("DELETE FROM {table}")).execute(engine.store.pool()).await.unwrap();
+    for table in [
+        "tasker.task_runs",
+        "tasker.step_gates",
+        "pgmq.q_steps_tests",
+    ] {
+        sqlx::query(&format!("DELETE FROM {table}"))
+            .execute(engine.store.pool())
+            .await
+            .unwrap();
     }
     let shown = engine.task(task).await;
     assert!(!shown.driven_by_core);
-    assert!(shown.steps.unwrap().iter().all(|s| s.phase == StepPhase::External));
+    assert!(shown
+        .steps
+        .unwrap()
+        .iter()
+        .all(|s| s.phase == StepPhase::External));
     let refusal = cancel_task(&engine.store, task, &by("no")).await;
     assert!(matches!(refusal, Err(OperateError::NotDriven)));
     let missing = cancel_task(&engine.store, 99_999, &by("no")).await;

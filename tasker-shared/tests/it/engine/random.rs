@@ -9,7 +9,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 use tasker_shared::domain::{Outcome, State, StepError};
-use tasker_shared::store::operate::{cancel_step, cancel_task, resolve_step, retry_step, retry_task};
+use tasker_shared::store::operate::{
+    cancel_step, cancel_task, resolve_step, retry_step, retry_task,
+};
 use tasker_shared::store::{templates, Report};
 use tasker_shared::wire::{OperatorRequest, ResolveRequest, StepPhase};
 use tasker_testkit::seeded_dag;
@@ -24,7 +26,9 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
     for n in 0..tasks {
         let name = format!("random_{n}");
         let dag = seeded_dag(seed * 1000 + n as u64, rng.random_range(1..14), 4);
-        templates::register(&engine.store, &template_of(&name, &dag, "")).await.unwrap();
+        templates::register(&engine.store, &template_of(&name, &dag, ""))
+            .await
+            .unwrap();
         let task = engine.submit_again(&name).await;
         parents.insert(task.task_id, dag.into_iter().collect());
     }
@@ -33,7 +37,13 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
         assert!(round < 2_000, "seed {seed}: the storm does not end");
         let claimed = engine.claim(rng.random_range(1..8)).await;
         for step in &claimed {
-            assert_parents_done(&engine, &parents, step.attempt.task_id, &engine.name_of(&step.attempt).await).await;
+            assert_parents_done(
+                &engine,
+                &parents,
+                step.attempt.task_id,
+                &engine.name_of(&step.attempt).await,
+            )
+            .await;
         }
         held.extend(claimed.iter().map(|c| c.attempt));
         if held.is_empty() {
@@ -50,12 +60,23 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
                 0 => engine.expire(attempt).await,
                 1 => reports.push(failure(attempt, StepError::permanent("random"))),
                 2..=4 => reports.push(failure(attempt, StepError::retryable("random"))),
-                5 => reports.push(Report { attempt, outcome: Outcome::HandedBack, stored: false }),
+                5 => reports.push(Report {
+                    attempt,
+                    outcome: Outcome::HandedBack,
+                    stored: false,
+                }),
                 6 => {
                     let handler_class = "Test::Handler".to_owned();
-                    reports.push(Report { attempt, outcome: Outcome::NoHandler { handler_class }, stored: false });
+                    reports.push(Report {
+                        attempt,
+                        outcome: Outcome::NoHandler { handler_class },
+                        stored: false,
+                    });
                 }
-                7 => reports.extend([success(attempt, json!(round)), success(attempt, json!("twice"))]),
+                7 => reports.extend([
+                    success(attempt, json!(round)),
+                    success(attempt, json!("twice")),
+                ]),
                 _ => reports.push(success(attempt, json!({"round": round}))),
             }
         }
@@ -79,7 +100,8 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
 impl Engine {
     async fn claim_nothing(&mut self) -> bool {
         let waiting = "SELECT count(*) FROM pgmq.q_steps_tests";
-        self.count(waiting).await == 0 && self.count("SELECT count(*) FROM tasker.step_delays").await == 0
+        self.count(waiting).await == 0
+            && self.count("SELECT count(*) FROM tasker.step_delays").await == 0
     }
 }
 
@@ -92,7 +114,10 @@ async fn assert_parents_done(
 ) {
     let steps = engine.steps(task).await;
     for parent in &parents[&task][step] {
-        assert!(steps[parent].state.satisfies_children(), "{step} started before {parent}");
+        assert!(
+            steps[parent].state.satisfies_children(),
+            "{step} started before {parent}"
+        );
     }
 }
 
@@ -105,7 +130,11 @@ async fn meddle(
     let tasks: Vec<i64> = parents.keys().copied().collect();
     let task = tasks[rng.random_range(0..tasks.len())];
     let steps = engine.steps(task).await;
-    let step = steps.values().nth(rng.random_range(0..steps.len())).unwrap().step_id;
+    let step = steps
+        .values()
+        .nth(rng.random_range(0..steps.len()))
+        .unwrap()
+        .step_id;
     let request = OperatorRequest::default();
     let _ = match rng.random_range(0..10) {
         0 => cancel_task(&engine.store, task, &request).await,
@@ -130,10 +159,17 @@ async fn assert_ends_well(engine: &Engine, task: i64, with_operators: bool) {
         State::Cancelled
     };
     // A cancelled task may hold steps that failed before.
-    assert!(state == expected || (with_operators && state == State::Cancelled), "{state} {states:?}");
+    assert!(
+        state == expected || (with_operators && state == State::Cancelled),
+        "{state} {states:?}"
+    );
     for step in steps.values() {
         let over = matches!(step.phase, StepPhase::Finished | StepPhase::Blocked);
-        assert!(over, "{} is {:?} in a task that is {state}", step.name, step.phase);
+        assert!(
+            over,
+            "{} is {:?} in a task that is {state}",
+            step.name, step.phase
+        );
     }
 }
 

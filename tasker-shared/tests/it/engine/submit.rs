@@ -21,7 +21,12 @@ async fn the_same_key_makes_one_task_and_another_body_is_a_conflict() {
         other => panic!("{other:?}"),
     }
     assert_eq!(engine.count("SELECT count(*) FROM tasker_tasks").await, 1);
-    assert_eq!(engine.count("SELECT count(*) FROM tasker_workflow_steps").await, 1);
+    assert_eq!(
+        engine
+            .count("SELECT count(*) FROM tasker_workflow_steps")
+            .await,
+        1
+    );
     engine.verify().await;
 }
 
@@ -35,7 +40,10 @@ async fn duplicates_inside_one_batch_are_one_task() {
         batch.push(prepare(&engine.store, request, None).await.unwrap());
     }
     let answers = submit(&engine.store, batch).await.unwrap();
-    let created = answers.iter().filter(|a| matches!(a, Submitted::Created(_))).count();
+    let created = answers
+        .iter()
+        .filter(|a| matches!(a, Submitted::Created(_)))
+        .count();
     assert_eq!((created, answers.len()), (3, 5));
     assert_eq!(engine.count("SELECT count(*) FROM tasker_tasks").await, 3);
     engine.verify().await;
@@ -55,7 +63,10 @@ async fn the_hash_strategy_finds_equal_requests_of_one_minute() {
     }
     let same_minute = prepared[0].requested_at.format("%M").to_string()
         == prepared[1].requested_at.format("%M").to_string();
-    assert_eq!(prepared[0].identity_hash == prepared[1].identity_hash, same_minute);
+    assert_eq!(
+        prepared[0].identity_hash == prepared[1].identity_hash,
+        same_minute
+    );
     assert_eq!(prepared[0].identity_hash.len(), 64);
 }
 
@@ -68,16 +79,31 @@ async fn a_higher_priority_is_claimed_first() {
         by_priority.push((priority, engine.request(request).await.task_id));
     }
     by_priority.sort_by_key(|(priority, _)| -priority);
-    let claimed: Vec<i64> = engine.claim(10).await.iter().map(|c| c.attempt.task_id).collect();
-    assert_eq!(claimed, by_priority.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+    let claimed: Vec<i64> = engine
+        .claim(10)
+        .await
+        .iter()
+        .map(|c| c.attempt.task_id)
+        .collect();
+    assert_eq!(
+        claimed,
+        by_priority.iter().map(|(_, id)| *id).collect::<Vec<_>>()
+    );
     // PGMQ's own functions still work on the queue.
-    assert_eq!(engine.count("SELECT queue_length FROM pgmq.metrics('steps_tests')").await, 5);
+    assert_eq!(
+        engine
+            .count("SELECT queue_length FROM pgmq.metrics('steps_tests')")
+            .await,
+        5
+    );
 }
 
 #[tokio::test]
 async fn a_running_task_keeps_the_definition_it_started_with() {
     let mut engine = Engine::new().await;
-    let old = engine.submit("evolving", &[("a", &[]), ("b", &["a"])]).await;
+    let old = engine
+        .submit("evolving", &[("a", &[]), ("b", &["a"])])
+        .await;
     let changed = template("evolving", &[("a", &[]), ("b", &["a"]), ("c", &["b"])]);
     let registered = templates::register(&engine.store, &changed).await.unwrap();
     assert!(registered.created);
@@ -87,7 +113,12 @@ async fn a_running_task_keeps_the_definition_it_started_with() {
     assert_eq!(engine.steps(new.task_id).await.len(), 3);
     assert_eq!(engine.state(old.task_id).await, State::Complete);
     let back = template("evolving", &[("a", &[]), ("b", &["a"])]);
-    assert!(!templates::register(&engine.store, &back).await.unwrap().created);
+    assert!(
+        !templates::register(&engine.store, &back)
+            .await
+            .unwrap()
+            .created
+    );
     let third = engine.submit_again("evolving").await;
     assert_eq!(engine.steps(third.task_id).await.len(), 2);
     engine.verify().await;
@@ -98,7 +129,12 @@ async fn refusals_name_every_field_at_fault() {
     let engine = Engine::new().await;
     let request = json!({"name": "no;such", "namespace": "UPPER", "context": [1], "priority": 1000,
         "idempotency_key": "ü", "tags": [""], "initiator": "x".repeat(200)});
-    let refused = prepare(&engine.store, serde_json::from_value(request).unwrap(), None).await;
+    let refused = prepare(
+        &engine.store,
+        serde_json::from_value(request).unwrap(),
+        None,
+    )
+    .await;
     let Err(SubmitError::Fields(problems)) = refused else {
         panic!("expected field problems");
     };
@@ -106,12 +142,28 @@ async fn refusals_name_every_field_at_fault() {
     fields.sort_unstable();
     assert_eq!(
         fields,
-        ["/context", "/idempotency_key", "/initiator", "/name", "/namespace", "/priority", "/tags/0"]
+        [
+            "/context",
+            "/idempotency_key",
+            "/initiator",
+            "/name",
+            "/namespace",
+            "/priority",
+            "/tags/0"
+        ]
     );
-    let unknown = json!({"name": "warm_up", "namespace": NAMESPACE, "version": "9.9.9", "context": {}});
-    let refused = prepare(&engine.store, serde_json::from_value(unknown).unwrap(), None).await;
+    let unknown =
+        json!({"name": "warm_up", "namespace": NAMESPACE, "version": "9.9.9", "context": {}});
+    let refused = prepare(
+        &engine.store,
+        serde_json::from_value(unknown).unwrap(),
+        None,
+    )
+    .await;
     match refused {
-        Err(SubmitError::UnknownTemplate { known_versions, .. }) => assert_eq!(known_versions, ["1.0.0"]),
+        Err(SubmitError::UnknownTemplate { known_versions, .. }) => {
+            assert_eq!(known_versions, ["1.0.0"]);
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(engine.count("SELECT count(*) FROM tasker_tasks").await, 0);
@@ -135,32 +187,66 @@ async fn lists_page_without_gaps_and_filter() {
     let mut ids = Vec::new();
     for n in 0..7 {
         let tag = if n % 2 == 0 { "even" } else { "odd" };
-        let request = json!({"name": "warm_up", "namespace": NAMESPACE, "context": {"n": n}, "tags": [tag]});
+        let request =
+            json!({"name": "warm_up", "namespace": NAMESPACE, "context": {"n": n}, "tags": [tag]});
         ids.push(engine.request(request).await.task_id);
     }
     ids.reverse();
-    let mut filter = tasker_shared::wire::TaskFilter { limit: Some(3), ..Default::default() };
+    let mut filter = tasker_shared::wire::TaskFilter {
+        limit: Some(3),
+        ..Default::default()
+    };
     let mut seen = Vec::new();
     loop {
         let page = read::tasks(&engine.store, &filter).await.unwrap();
         seen.extend(page.tasks.iter().map(|t| t.task_id));
-        let Some(cursor) = page.next_cursor else { break };
+        let Some(cursor) = page.next_cursor else {
+            break;
+        };
         filter.cursor = Some(cursor);
     }
     assert_eq!(seen, ids);
-    let odd = tasker_shared::wire::TaskFilter { tag: Some("odd".into()), ..Default::default() };
-    assert_eq!(read::tasks(&engine.store, &odd).await.unwrap().tasks.len(), 3);
+    let odd = tasker_shared::wire::TaskFilter {
+        tag: Some("odd".into()),
+        ..Default::default()
+    };
+    assert_eq!(
+        read::tasks(&engine.store, &odd).await.unwrap().tasks.len(),
+        3
+    );
     engine.run_to_the_end().await;
-    let complete = tasker_shared::wire::TaskFilter { state: Some(State::Complete), ..Default::default() };
-    assert_eq!(read::tasks(&engine.store, &complete).await.unwrap().tasks.len(), 7);
-    let nobody = tasker_shared::wire::TaskFilter { initiator: Some("nobody".into()), ..Default::default() };
-    assert!(read::tasks(&engine.store, &nobody).await.unwrap().tasks.is_empty());
+    let complete = tasker_shared::wire::TaskFilter {
+        state: Some(State::Complete),
+        ..Default::default()
+    };
+    assert_eq!(
+        read::tasks(&engine.store, &complete)
+            .await
+            .unwrap()
+            .tasks
+            .len(),
+        7
+    );
+    let nobody = tasker_shared::wire::TaskFilter {
+        initiator: Some("nobody".into()),
+        ..Default::default()
+    };
+    assert!(read::tasks(&engine.store, &nobody)
+        .await
+        .unwrap()
+        .tasks
+        .is_empty());
 }
 
 #[tokio::test]
 async fn a_name_may_carry_its_namespace() {
     let engine = Engine::new().await;
-    let task = engine.request(json!({"name": "tests/warm_up", "context": {"n": 1}})).await;
-    assert_eq!((task.namespace.as_str(), task.name.as_str()), (NAMESPACE, "warm_up"));
+    let task = engine
+        .request(json!({"name": "tests/warm_up", "context": {"n": 1}}))
+        .await;
+    assert_eq!(
+        (task.namespace.as_str(), task.name.as_str()),
+        (NAMESPACE, "warm_up")
+    );
     engine.verify().await;
 }

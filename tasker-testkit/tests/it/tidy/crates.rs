@@ -12,7 +12,10 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("tasker-client", &["tasker-shared"]),
     ("tasker-orchestration", &["tasker-shared"]),
     ("tasker-worker-foundation", &["tasker-shared"]),
-    ("tasker-worker-rust", &["tasker-shared", "tasker-worker-foundation"]),
+    (
+        "tasker-worker-rust",
+        &["tasker-shared", "tasker-worker-foundation"],
+    ),
     ("tasker-testkit", &["tasker-shared", "tasker-cluster"]),
     (
         "tasker-cli",
@@ -25,7 +28,10 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "tasker-worker-rust",
         ],
     ),
-    ("tasker-bench", &["tasker-shared", "tasker-cluster", "tasker-client"]),
+    (
+        "tasker-bench",
+        &["tasker-shared", "tasker-cluster", "tasker-client"],
+    ),
 ];
 
 /// The crates of this workspace named in `[dependencies]`.
@@ -64,7 +70,11 @@ fn crates_depend_in_one_direction() {
         }
     }
     none(&breaches, "a crate may build only on those below it");
-    assert_eq!(seen.len(), ALLOWED.len(), "a crate of the table is gone: {seen:?}");
+    assert_eq!(
+        seen.len(),
+        ALLOWED.len(),
+        "a crate of the table is gone: {seen:?}"
+    );
 }
 
 #[test]
@@ -75,7 +85,11 @@ fn orchestration_and_workers_do_not_know_each_other() {
     ];
     let breaches: Vec<String> = tree()
         .iter()
-        .filter(|file| apart.iter().any(|(at, other)| file.path.starts_with(at) && file.text.contains(other)))
+        .filter(|file| {
+            apart
+                .iter()
+                .any(|(at, other)| file.path.starts_with(at) && file.text.contains(other))
+        })
         .map(|file| file.path.clone())
         .collect();
     none(&breaches, "only a program that holds both roles joins them");
@@ -85,13 +99,19 @@ fn orchestration_and_workers_do_not_know_each_other() {
 fn the_domain_is_pure() {
     let mut breaches = Vec::new();
     for file in tree() {
-        let inside = file.path.starts_with("tasker-shared/src/domain/") || file.path == "tasker-shared/src/domain.rs";
+        let inside = file.path.starts_with("tasker-shared/src/domain/")
+            || file.path == "tasker-shared/src/domain.rs";
         // Tests read their corpora from files.
         if !inside || !file.is_rust() || file.path.contains("/tests") {
             continue;
         }
-        for (number, line) in file.lines().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            let outside = ["sqlx", "tokio", "pgmq", "axum"].iter().any(|name| has_word(line, name));
+        for (number, line) in file
+            .lines()
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
+            let outside = ["sqlx", "tokio", "pgmq", "axum"]
+                .iter()
+                .any(|name| has_word(line, name));
             let upwards = ["store", "config", "messaging", "telemetry", "wire"]
                 .iter()
                 .any(|module| line.contains(&format!("crate::{module}")));
@@ -100,7 +120,10 @@ fn the_domain_is_pure() {
             }
         }
     }
-    none(&breaches, "domain/ has no I/O, no async, and knows nothing of the modules around it");
+    none(
+        &breaches,
+        "domain/ has no I/O, no async, and knows nothing of the modules around it",
+    );
 }
 
 /// Third-party crates of a manifest, tests' ones included.
@@ -110,7 +133,10 @@ pub(super) fn third_parties(manifest: &TextFile) -> Vec<String> {
     for line in manifest.text.lines() {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']');
-        } else if section.ends_with("dependencies") && !line.starts_with(['#', ' ']) && !line.starts_with("tasker-") {
+        } else if section.ends_with("dependencies")
+            && !line.starts_with(['#', ' '])
+            && !line.starts_with("tasker-")
+        {
             let end = line.find(['.', ' ', '=']).unwrap_or(line.len());
             if end > 0 {
                 found.push(line[..end].to_owned());
@@ -125,12 +151,18 @@ fn every_dependency_is_used() {
     let tree = tree();
     let mut breaches = Vec::new();
     for manifest in &tree {
-        let Some(folder) = manifest.path.strip_suffix("Cargo.toml").filter(|folder| folder.starts_with("tasker-")) else {
+        let Some(folder) = manifest
+            .path
+            .strip_suffix("Cargo.toml")
+            .filter(|folder| folder.starts_with("tasker-"))
+        else {
             continue;
         };
         for name in third_parties(manifest) {
             let module = name.replace('-', "_");
-            let uses = |file: &&TextFile| file.is_rust() && file.path.starts_with(folder) && has_word(&file.text, &module);
+            let uses = |file: &&TextFile| {
+                file.is_rust() && file.path.starts_with(folder) && has_word(&file.text, &module)
+            };
             if !tree.iter().any(|file| uses(&file)) {
                 breaches.push(format!("{folder}: {name}"));
             }

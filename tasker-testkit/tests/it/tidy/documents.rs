@@ -10,16 +10,26 @@ use super::{none, root, tree, TextFile};
 const ARCHITECTURE_MAX_LINES: usize = 250;
 
 fn documents() -> Vec<TextFile> {
-    tree().into_iter().filter(|file| file.has_extension("md")).collect()
+    tree()
+        .into_iter()
+        .filter(|file| file.has_extension("md"))
+        .collect()
 }
 
 #[test]
 fn links_lead_somewhere() {
     let mut breaches = Vec::new();
     for document in documents() {
-        let folder = Path::new(&document.path).parent().unwrap_or(Path::new("")).to_owned();
+        let folder = Path::new(&document.path)
+            .parent()
+            .unwrap_or(Path::new(""))
+            .to_owned();
         for (number, line) in document.lines() {
-            for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            for target in line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next())
+            {
                 let file = target.split('#').next().unwrap_or_default();
                 let is_external = file.contains("://") || file.is_empty();
                 if !is_external && !root().join(&folder).join(file).exists() {
@@ -44,7 +54,8 @@ fn files_that_documents_name_exist() {
     for document in documents() {
         for (number, line) in document.lines() {
             for span in line.split('`').skip(1).step_by(2) {
-                let is_path = folders.iter().any(|folder| span.starts_with(folder)) && !span.contains(' ');
+                let is_path =
+                    folders.iter().any(|folder| span.starts_with(folder)) && !span.contains(' ');
                 let fixed = match span.find(['*', '{', '<']) {
                     Some(at) => &span[..span[..at].rfind('/').unwrap_or(0)],
                     None => span,
@@ -63,14 +74,25 @@ fn files_that_documents_name_exist() {
 fn tests_that_documents_name_exist() {
     let tree = tree();
     let is_claim = |span: &str| {
-        span.matches('_').count() >= 5 && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        span.matches('_').count() >= 5
+            && span
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let mut breaches = Vec::new();
     for document in documents() {
         for (number, line) in document.lines() {
-            for span in line.split('`').skip(1).step_by(2).filter(|span| is_claim(span)) {
+            for span in line
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|span| is_claim(span))
+            {
                 let declared = format!("fn {span}(");
-                if !tree.iter().any(|file| file.is_rust() && file.text.contains(&declared)) {
+                if !tree
+                    .iter()
+                    .any(|file| file.is_rust() && file.text.contains(&declared))
+                {
                     breaches.push(format!("{}:{number}: {span}", document.path));
                 }
             }
@@ -81,25 +103,50 @@ fn tests_that_documents_name_exist() {
 
 #[test]
 fn the_architecture_is_told_in_a_few_pages() {
-    let document = documents().into_iter().find(|file| file.path == "ARCHITECTURE.md").unwrap();
+    let document = documents()
+        .into_iter()
+        .find(|file| file.path == "ARCHITECTURE.md")
+        .unwrap();
     let lines = document.text.lines().count();
-    assert!(lines <= ARCHITECTURE_MAX_LINES, "{lines} lines, limit {ARCHITECTURE_MAX_LINES}");
+    assert!(
+        lines <= ARCHITECTURE_MAX_LINES,
+        "{lines} lines, limit {ARCHITECTURE_MAX_LINES}"
+    );
 }
 
 #[test]
 fn every_dependency_is_accounted_for() {
     let tree = tree();
-    let list = tree.iter().find(|file| file.path == "docs/dependencies.md").unwrap();
+    let list = tree
+        .iter()
+        .find(|file| file.path == "docs/dependencies.md")
+        .unwrap();
     let told = |name: &str, user: &str| {
-        let row = list.text.lines().find(|line| line.starts_with(&format!("| {name} |")));
-        row.is_some_and(|row| row.split('|').nth(2).is_some_and(|users| users.split(", ").any(|u| u.trim() == user)))
+        let row = list
+            .text
+            .lines()
+            .find(|line| line.starts_with(&format!("| {name} |")));
+        row.is_some_and(|row| {
+            row.split('|')
+                .nth(2)
+                .is_some_and(|users| users.split(", ").any(|u| u.trim() == user))
+        })
     };
     let mut breaches = Vec::new();
     for manifest in &tree {
-        if let Some(user) = manifest.path.strip_suffix("/Cargo.toml").and_then(|name| name.strip_prefix("tasker-")) {
-            let untold = third_parties(manifest).into_iter().filter(|name| !told(name, user));
+        if let Some(user) = manifest
+            .path
+            .strip_suffix("/Cargo.toml")
+            .and_then(|name| name.strip_prefix("tasker-"))
+        {
+            let untold = third_parties(manifest)
+                .into_iter()
+                .filter(|name| !told(name, user));
             breaches.extend(untold.map(|name| format!("{name}, used by {user}")));
         }
     }
-    none(&breaches, "docs/dependencies.md says why each direct dependency is here");
+    none(
+        &breaches,
+        "docs/dependencies.md says why each direct dependency is here",
+    );
 }

@@ -29,7 +29,11 @@ fn lines_with(words: &[String], chosen: impl Fn(&TextFile) -> bool) -> Vec<Strin
 fn files_stay_small() {
     let breaches = breaches_of(|file| {
         let is_lib = file.path.ends_with("/src/lib.rs");
-        let limit = if is_lib { LIB_MAX_LINES } else { FILE_MAX_LINES };
+        let limit = if is_lib {
+            LIB_MAX_LINES
+        } else {
+            FILE_MAX_LINES
+        };
         let lines = file.text.lines().count();
         (file.is_rust() && lines > limit).then(|| format!("{lines} lines, limit {limit}"))
     });
@@ -42,7 +46,10 @@ fn every_rust_file_opens_with_what_it_owns() {
         let missing = file.is_rust() && !file.text.starts_with("//! ");
         missing.then(|| "the first line is not `//! ...`".to_owned())
     });
-    none(&breaches, "a file opens with what it owns and what it does not");
+    none(
+        &breaches,
+        "a file opens with what it owns and what it does not",
+    );
 }
 
 #[test]
@@ -59,10 +66,19 @@ fn what_a_module_gives_away_is_listed() {
         }
         // A statement may span lines: look at it as one.
         let reexports = file.text.split(';').filter_map(|statement| {
-            let at = statement.find("pub use ").or_else(|| statement.find("pub(crate) use "))?;
-            Some(statement[at..].split_whitespace().collect::<Vec<_>>().join(" "))
+            let at = statement
+                .find("pub use ")
+                .or_else(|| statement.find("pub(crate) use "))?;
+            Some(
+                statement[at..]
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
         });
-        reexports.into_iter().find(|statement| statement.contains("::*") || statement.contains("{*"))
+        reexports
+            .into_iter()
+            .find(|statement| statement.contains("::*") || statement.contains("{*"))
     });
     none(&breaches, "re-exports name what they export");
 }
@@ -70,20 +86,41 @@ fn what_a_module_gives_away_is_listed() {
 #[test]
 fn nothing_is_left_for_later() {
     // In pieces, so that this file does not find itself.
-    let words = [["to", "do!("], ["unimple", "mented!("], ["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|parts| parts.concat());
-    let code = |file: &TextFile| file.is_product() || file.path.starts_with("config/") || file.path.starts_with("docker/");
+    let words = [
+        ["to", "do!("],
+        ["unimple", "mented!("],
+        ["TO", "DO"],
+        ["FIX", "ME"],
+        ["XX", "X"],
+    ]
+    .map(|parts| parts.concat());
+    let code = |file: &TextFile| {
+        file.is_product() || file.path.starts_with("config/") || file.path.starts_with("docker/")
+    };
     none(&lines_with(&words, code), "finish it, or leave it out");
 }
 
 #[test]
 fn every_test_runs() {
     let words = [["#[ig", "nore"].concat()];
-    none(&lines_with(&words, TextFile::is_rust), "a test that does not run proves nothing");
+    none(
+        &lines_with(&words, TextFile::is_rust),
+        "a test that does not run proves nothing",
+    );
 }
 
 #[test]
 fn no_file_knows_the_machine_it_was_written_on() {
-    let words = [["/ro", "ot/"], ["/wo", "rk/"], ["/ho", "me/"], ["/Us", "ers/"]].map(|parts| parts.concat());
+    let words = [
+        ["/ro", "ot/"],
+        ["/wo", "rk/"],
+        ["/ho", "me/"],
+        ["/Us", "ers/"],
+    ]
+    .map(|parts| parts.concat());
     let own = |file: &TextFile| !file.path.contains("/testdata/") && !file.path.contains("/data/");
-    none(&lines_with(&words, own), "paths are relative, or the user's to choose");
+    none(
+        &lines_with(&words, own),
+        "paths are relative, or the user's to choose",
+    );
 }

@@ -33,7 +33,11 @@ fn configuration() -> String {
                 let section = section.trim_end_matches(']');
                 let _ = write!(text, "\n`[{section}]`, in `config/{part}/`\n\n| key | default | meaning |\n| --- | --- | --- |\n");
             } else if let Some((key, default)) = line.split_once(" = ") {
-                let _ = writeln!(text, "| `{key}` | `{default}` | {} |", comment.trim().replace('|', "\\|"));
+                let _ = writeln!(
+                    text,
+                    "| `{key}` | `{default}` | {} |",
+                    comment.trim().replace('|', "\\|").replace('<', "&lt;")
+                );
             }
         }
     }
@@ -48,7 +52,13 @@ fn metrics() -> String {
             MetricKind::Gauge => "gauge",
             MetricKind::Histogram => "histogram",
         };
-        let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", metric.name, metric.labels.join(", "), metric.help);
+        let _ = writeln!(
+            text,
+            "| `{}` | {kind} | {} | {} |",
+            metric.name,
+            metric.labels.join(", "),
+            metric.help
+        );
     }
     text
 }
@@ -56,14 +66,21 @@ fn metrics() -> String {
 fn assert_is_current(name: &str, expected: &str) {
     let path = root().join(HANDBOOK);
     let handbook = fs::read_to_string(&path).unwrap();
-    let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("\n<!-- {name}: end -->"));
+    let (begin, end) = (
+        format!("<!-- {name}: begin -->\n"),
+        format!("\n<!-- {name}: end -->"),
+    );
     let from = handbook.find(&begin).unwrap() + begin.len();
     let to = handbook.find(&end).unwrap() + 1;
     if handbook[from..to] == *expected {
         return;
     }
     if std::env::var_os("TASKER_UPDATE_DOCUMENTS").is_some() {
-        fs::write(&path, [&handbook[..from], expected, &handbook[to..]].concat()).unwrap();
+        fs::write(
+            &path,
+            [&handbook[..from], expected, &handbook[to..]].concat(),
+        )
+        .unwrap();
         return;
     }
     panic!("{HANDBOOK} is out of date. Its table of {name} should be:\n{expected}");
@@ -74,4 +91,22 @@ fn assert_is_current(name: &str, expected: &str) {
 fn the_handbook_knows_every_key_and_every_metric() {
     assert_is_current("configuration", &configuration());
     assert_is_current("metrics", &metrics());
+}
+
+/// What a dead worker costs is told in prose too.
+#[test]
+fn the_promised_delay_is_lease_and_sweep() {
+    let shared = fs::read_to_string(root().join("config/shared/base.toml")).unwrap();
+    let value = |key: &str| -> u64 {
+        let line = shared
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+        line.unwrap().parse().unwrap()
+    };
+    let seconds = (value("lease_ms") + value("sweep_interval_ms")) / 1000;
+    for document in ["README.md", HANDBOOK] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let promise = format!("{seconds} s by default");
+        assert!(text.contains(&promise), "{document} should say {promise:?}");
+    }
 }
