@@ -120,14 +120,18 @@ async fn send(
     ended: CancellationToken,
 ) {
     let mut connection: Option<PgConnection> = None;
-    let mut last = Instant::now();
+    let mut last: Option<Instant> = None;
     loop {
         tokio::select! {
             () = shared.arrived.notified() => {}
             () = ended.cancelled() => return,
         }
-        // The first wake after a pause goes at once, the next ones together.
-        tokio::time::sleep(interval.saturating_sub(last.elapsed())).await;
+        // The first wake after a pause goes at once, the next ones together. No
+        // sleep for nothing: the timer would round it up to a millisecond.
+        let wait = last.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed()));
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending))
             .into_iter()
             .collect();
@@ -136,7 +140,7 @@ async fn send(
             tracing::debug!(%error, "wake not sent");
             connection = None;
         }
-        last = Instant::now();
+        last = Some(Instant::now());
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{json, Value};
 use sqlx::{PgConnection, Row};
 
-use super::{queue, Attempt, Report, Store, StoreError, HOT_PATH};
+use super::{queue, Attempt, Report, Store, StoreError, BATCH_JOINS, HOT_PATH};
 use crate::domain::{decide, AttemptLimits, Change, Namespace, Outcome, State, StepError};
 use crate::telemetry;
 
@@ -52,12 +52,8 @@ impl AdvanceConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
-        // Every base table is reached by `= ANY (array)`, everything else is a
-        // join of the batch with itself. The planner takes a batch for a row or
-        // ten and would join it by nested loops: 250,000 comparisons for 500
-        // steps, where a hash join does 500.
         let mut settings = HOT_PATH.to_vec();
-        settings.push(("enable_nestloop", "off"));
+        settings.push(BATCH_JOINS);
         Ok(Self {
             connection: store.dedicated(&settings).await?,
             store: store.clone(),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::{queue, Attempt, Store, StoreError, HOT_PATH};
+use super::{queue, Attempt, Store, StoreError, BATCH_JOINS, HOT_PATH};
 use crate::config::Audit;
 use crate::domain::Namespace;
 
@@ -63,14 +63,8 @@ impl ClaimConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store, namespace: &Namespace) -> Result<Self, StoreError> {
-        // The claim joins queue and steps one probe a row; a hash or merge join
-        // would read all steps.
         let mut settings = HOT_PATH.to_vec();
-        settings.extend([
-            ("synchronous_commit", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-        ]);
+        settings.extend([("synchronous_commit", "off"), BATCH_JOINS]);
         let live = match store.engine().audit {
             Audit::Folded => "",
             Audit::Live => CLAIM_LIVE,

@@ -133,6 +133,7 @@ mod tests {
     fn a_collector_that_never_answers_cannot_hold_up_the_end_of_the_process() {
         let collector = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/v1/traces", collector.local_addr().unwrap());
+        crate::tls::install();
         let build = move || {
             let exporter = SpanExporter::builder()
                 .with_http()

@@ -261,6 +261,11 @@ async fn unknown_templates_and_versions_are_told_apart() -> Result<()> {
         ),
         (
             json!({"name": "order", "context": {"a": 1}}),
+            "/namespace",
+            "api",
+        ),
+        (
+            json!({"name": "nowhere", "context": {"a": 1}}),
             "/name",
             "not registered",
         ),

@@ -4,14 +4,16 @@
 -- LOCKS: queue row, then step row, both SKIP LOCKED: a claim never waits, so it
 --   takes no part in any deadlock and needs no task lock.
 -- Plan: walks the queue's primary key from the front, one probe of
---   tasker_workflow_steps_pkey and of task_runs_pkey a row.
+--   tasker_workflow_steps_pkey a row. The join is written as `= ANY (ARRAY[..])`
+--   because it can then be done in no other way: the planner, which knows nothing
+--   of the limit, would hash all steps.
 -- A step that is already in process is left to the sweep even when its lease has
 -- run out: the lost attempt must be booked before the next one starts.
 -- $2: lease in milliseconds.
 WITH picked AS MATERIALIZED (
     SELECT q.msg_id, s.workflow_step_id
       FROM pgmq.{queue} q
-      JOIN tasker_workflow_steps s ON s.workflow_step_id = (q.message->>'step_id')::bigint
+      JOIN tasker_workflow_steps s ON s.workflow_step_id = ANY (ARRAY[(q.message->>'step_id')::bigint])
      WHERE q.vt <= clock_timestamp()
        AND NOT s.in_process
        AND NOT s.processed
@@ -42,4 +44,5 @@ SELECT s.workflow_step_id, s.task_id, s.named_step_id, s.attempts, s.retry_limit
   FROM started s
   JOIN leased l USING (workflow_step_id)
   JOIN tasker.task_runs r ON r.task_id = s.task_id
+ WHERE r.task_id = ANY (ARRAY(SELECT task_id FROM started))
  ORDER BY l.msg_id
