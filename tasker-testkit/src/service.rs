@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{bail, Context as _, Result};
@@ -42,6 +43,7 @@ pub struct ServiceProcess {
     name: String,
     child: Child,
     lines: Lines,
+    readers: Vec<JoinHandle<()>>,
     // After `child`: dismissed once the child has been waited for.
     _watchdog: Watchdog,
 }
@@ -83,22 +85,24 @@ impl ServiceBuilder {
             }
         };
         let lines = Lines::default();
+        let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
-            capture(stdout, Arc::clone(&lines));
+            readers.push(capture(stdout, Arc::clone(&lines)));
         }
         if let Some(stderr) = child.stderr.take() {
-            capture(stderr, Arc::clone(&lines));
+            readers.push(capture(stderr, Arc::clone(&lines)));
         }
         Ok(ServiceProcess {
             name: self.name,
             child,
             lines,
+            readers,
             _watchdog: watchdog,
         })
     }
 }
 
-fn capture(output: impl Read + Send + 'static, lines: Lines) {
+fn capture(output: impl Read + Send + 'static, lines: Lines) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(output);
         let mut line = Vec::new();
@@ -111,7 +115,7 @@ fn capture(output: impl Read + Send + 'static, lines: Lines) {
             lines.push_back(text);
             line.clear();
         }
-    });
+    })
 }
 
 impl ServiceProcess {
@@ -164,8 +168,9 @@ impl ServiceProcess {
         let what = format!("{} writes {text:?}", self.name);
         let this = &mut *self;
         let found = within(&what, deadline, || {
-            // In this order, so that the last words of a process that ends are seen.
-            let ended = !this.is_running();
+            // In this order, and only when all it wrote has been read, so that the
+            // last words of a process that ends are seen.
+            let ended = !this.is_running() && this.readers.iter().all(JoinHandle::is_finished);
             let lines = this.lines.lock().unwrap_or_else(PoisonError::into_inner);
             let line = lines.iter().find(|line| line.contains(text)).cloned();
             let answer = (line.is_some() || ended).then_some(line);
