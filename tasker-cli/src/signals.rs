@@ -1,39 +1,16 @@
 //! The end of a long-running command: Ctrl-C, SIGTERM, SIGHUP, or the end of stdin.
 
 use std::io::Read as _;
-use std::process;
 
-use tokio::signal::unix::{signal, SignalKind};
+use tasker_shared::supervise::shutdown_on_signals;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// 128 + SIGINT, as shells report it.
-const INTERRUPTED: i32 = 130;
-
-/// A token that the first signal cancels. A second one ends the process at once:
-/// whoever presses Ctrl-C twice does not want to wait for a drain.
+/// A token that the first signal cancels; a second one ends the process at once.
 pub(crate) fn shutdown() -> Result<CancellationToken, Failure> {
-    let failed = |error| Failure::internal(format!("signals cannot be caught: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-    let token = CancellationToken::new();
-    let first = token.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            if first.is_cancelled() {
-                process::exit(INTERRUPTED);
-            }
-            first.cancel();
-        }
-    });
-    Ok(token)
+    shutdown_on_signals()
+        .map_err(|error| Failure::internal(format!("signals cannot be caught: {error}")))
 }
 
 /// Cancels `token` when stdin ends. A parent that holds the other end of the pipe

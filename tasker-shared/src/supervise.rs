@@ -100,7 +100,7 @@ pub async fn within<T>(
     }
 }
 
-/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at
+/// A token that SIGTERM, SIGINT or SIGHUP cancels. A second signal ends the process at
 /// once: whoever sends it does not want to wait for the drain.
 ///
 /// # Errors
@@ -108,6 +108,7 @@ pub async fn within<T>(
 pub fn shutdown_on_signals() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let token = CancellationToken::new();
     let first = token.clone();
     tokio::spawn(async move {
@@ -115,6 +116,7 @@ pub fn shutdown_on_signals() -> std::io::Result<CancellationToken> {
             let code = tokio::select! {
                 _ = terminate.recv() => SIGTERM_EXIT,
                 _ = interrupt.recv() => SIGINT_EXIT,
+                _ = hangup.recv() => SIGHUP_EXIT,
             };
             if first.is_cancelled() {
                 std::process::exit(code);
@@ -128,6 +130,7 @@ pub fn shutdown_on_signals() -> std::io::Result<CancellationToken> {
 /// 128 + signal, as shells report it.
 const SIGTERM_EXIT: i32 = 143;
 const SIGINT_EXIT: i32 = 130;
+const SIGHUP_EXIT: i32 = 129;
 
 /// `interval` give or take a tenth, so that processes started together do not
 /// poll together.

@@ -2,15 +2,15 @@
 //!
 //! A message carries the reports of one flush of one worker, not one report: the
 //! queue then costs a row per batch. Results too large to ride along are written
-//! to the step's row by the worker, under the same fence, in the transaction
-//! that sends the message.
+//! to the step's row by the worker, under the same fence, before the message is
+//! sent.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::queue::{self, RESULTS_TABLE};
 use super::{AdvanceConnection, Advanced, Report, Store, StoreError, HOT_PATH};
@@ -26,14 +26,17 @@ struct Message<R> {
     reports: R,
 }
 
-/// Writes results that are too large for a message into the step's row.
-/// Caller: [`ReportConnection::send`]. LOCKS: the message against its deletion,
-/// then the step. FENCE: as in advance.sql; the number of the attempt alone is not
-/// enough, for an operator's retry uses it again.
-/// $1 results, $2 step id, $3 attempt, $4 message id, $5 lease token.
+/// Writes results that are too large for a message to the row of their step.
+/// LOCKS: the task, as every change to its steps; then message and step. FENCE: as
+/// in advance.sql; the number of the attempt alone is not enough, for an operator's
+/// retry uses it again.
+/// $1 results, $2 step id, $3 attempt, $4 message id, $5 lease token, $6 task id.
 const STORE_RESULTS: &str = "
-    WITH fence AS MATERIALIZED (
-        SELECT 1 FROM pgmq.{queue} WHERE msg_id = $4 AND read_ct = $5 FOR KEY SHARE
+    WITH locked AS MATERIALIZED (
+        SELECT task_id FROM tasker.task_runs WHERE task_id = $6 FOR NO KEY UPDATE
+    ), fence AS MATERIALIZED (
+        SELECT 1 FROM pgmq.{queue}
+         WHERE msg_id = $4 AND read_ct = $5 AND EXISTS (SELECT 1 FROM locked) FOR KEY SHARE
     )
     UPDATE tasker_workflow_steps SET results = $1
      WHERE workflow_step_id = $2 AND attempts = $3 AND in_process AND EXISTS (SELECT 1 FROM fence)";
@@ -88,14 +91,9 @@ impl ReportConnection {
             .chunks(REPORTS_PER_MESSAGE)
             .map(|reports| Json(Message { reports }))
             .collect();
-        if heavy.is_empty() {
-            sqlx::query(&self.send)
-                .bind(&messages)
-                .execute(&mut self.connection)
-                .await?;
-            return Ok(());
-        }
-        let mut transaction = self.connection.begin().await?;
+        // A transaction each: with several task locks at once their order would
+        // matter. What is stored and then not reported is overwritten by the next
+        // attempt.
         for (statement, report, results) in heavy {
             sqlx::query(&statement)
                 .bind(results)
@@ -103,14 +101,14 @@ impl ReportConnection {
                 .bind(report.attempt.attempt)
                 .bind(report.attempt.message_id)
                 .bind(report.attempt.lease_token)
-                .execute(&mut *transaction)
+                .bind(report.attempt.task_id)
+                .execute(&mut self.connection)
                 .await?;
         }
         sqlx::query(&self.send)
             .bind(&messages)
-            .execute(&mut *transaction)
+            .execute(&mut self.connection)
             .await?;
-        transaction.commit().await?;
         Ok(())
     }
 
