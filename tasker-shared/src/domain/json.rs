@@ -6,8 +6,9 @@
 //! an integer beyond 64 bits would come back rounded. All of that is refused
 //! here, with the place where it stands.
 //!
-//! Accepted numbers: i64, u64, and finite f64 written with a point or an
-//! exponent. Size and depth are bounded before anything is built.
+//! Accepted numbers: i64, and finite f64 written with a point or an exponent.
+//! 2^63 and more would fit PostgreSQL's numeric and Rust's u64, and no bigint
+//! column and few of the languages handlers are written in. Size and depth are bounded before anything is built.
 
 mod reader;
 
@@ -108,7 +109,7 @@ impl fmt::Display for JsonProblem {
             Self::Nul => f.write_str("contains the character U+0000, which cannot be stored"),
             Self::DuplicateKey => f.write_str("the object has this key twice; keep one"),
             Self::Number => f.write_str(
-                "a number outside 64-bit integers and double precision; send it as a string",
+                "a number outside -2^63 to 2^63-1 and double precision; send it as a string",
             ),
             Self::Surrogate => f.write_str("a \\u escape is half of a surrogate pair"),
             Self::Truncated => f.write_str("the text ends before the JSON value does"),
@@ -176,6 +177,9 @@ fn check_value(
     match value {
         Value::String(text) if text.contains('\0') => {
             Err(JsonError::at(JsonProblem::Nul, pointer(path)))
+        }
+        Value::Number(number) if number.is_u64() && !number.is_i64() => {
+            Err(JsonError::at(JsonProblem::Number, pointer(path)))
         }
         Value::Array(_) | Value::Object(_) if too_deep => {
             let limit = limits.max_depth;

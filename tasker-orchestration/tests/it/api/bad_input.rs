@@ -25,6 +25,7 @@ async fn json_that_cannot_be_stored_is_refused_with_its_place() -> Result<()> {
         (r#""\ud800""#, "json_surrogate", None),
         ("1e400", "json_number", Some("/context/x")),
         ("-1e400", "json_number", Some("/context/x")),
+        ("9223372036854775808", "json_number", Some("/context/x")),
         ("18446744073709551616", "json_number", Some("/context/x")),
         (
             "1000000000000000000000000000000",
@@ -53,14 +54,14 @@ async fn json_that_cannot_be_stored_is_refused_with_its_place() -> Result<()> {
 #[tokio::test]
 async fn numbers_that_can_be_kept_are_kept() -> Result<()> {
     let api = Api::with_order().await?;
-    let context = r#"{"order_id":9223372036854775807,"a":9223372036854775808,"b":18446744073709551615,"c":-9223372036854775808,"d":1e308}"#;
+    let context = r#"{"order_id":9223372036854775807,"a":9007199254740993,"c":-9223372036854775808,"d":1e308}"#;
     let body = format!(r#"{{"name": "free", "namespace": "api", "context": {context}}}"#);
     let answer = api.post("/v1/tasks", body).await?;
     assert_eq!(answer.status, 201, "{answer:?}");
     let id = answer.json()["task_id"].as_i64().unwrap();
     let shown = api.get(&format!("/v1/tasks/{id}")).await?.json();
     let given: serde_json::Value = serde_json::from_str(context)?;
-    for key in ["order_id", "a", "b", "c"] {
+    for key in ["order_id", "a", "c"] {
         assert_eq!(shown["context"][key], given[key], "{key}");
     }
     Ok(())

@@ -104,7 +104,7 @@ fn fits(number: &[u8]) -> bool {
         return true;
     }
     let text = std::str::from_utf8(number).unwrap_or_default();
-    text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()
+    text.parse::<i64>().is_ok()
 }
 
 struct Reader {

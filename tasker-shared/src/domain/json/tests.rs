@@ -29,8 +29,6 @@ fn numbers_that_come_back_changed_are_refused() {
         "0",
         "-0",
         "9223372036854775807",
-        "9223372036854775808",
-        "18446744073709551615",
         "-9223372036854775808",
         "1e308",
         "1e30",
@@ -40,6 +38,8 @@ fn numbers_that_come_back_changed_are_refused() {
         assert_eq!(code(good), "ok", "{good}");
     }
     for bad in [
+        "9223372036854775808",
+        "18446744073709551615",
         "18446744073709551616",
         "-9223372036854775809",
         "1e309",
@@ -159,7 +159,6 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<u64>().prop_map(Value::from),
         (-1e300..1e300_f64).prop_map(Value::from),
         "[^\\x00]{0,12}".prop_map(Value::from),
     ];
