@@ -13,7 +13,8 @@
            COALESCE(c.sort_key, 0) + 10, true,
            statement_timestamp() AT TIME ZONE 'UTC', statement_timestamp() AT TIME ZONE 'UTC'
       FROM started s LEFT JOIN closed c USING (workflow_step_id)
-     WHERE NOT EXISTS (SELECT 1 FROM tasker_workflow_step_transitions x
-                        WHERE x.workflow_step_id = s.workflow_step_id
-                          AND x.most_recent AND x.to_state = 'in_progress')
+     WHERE s.workflow_step_id <> ALL (ARRAY(
+               SELECT x.workflow_step_id FROM tasker_workflow_step_transitions x
+                WHERE x.workflow_step_id = ANY (ARRAY(SELECT workflow_step_id FROM started))
+                  AND x.most_recent AND x.to_state = 'in_progress'))
 )
