@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiOptions, AppState, BindError, ServeLimits};
-use crate::intake::{self, IntakeOptions};
+use crate::intake::{self, IntakeHandle, IntakeOptions};
 use crate::template_loader::TemplateLoader;
 use crate::{results, sweep};
 
@@ -58,13 +58,8 @@ impl Orchestrator {
         if config.templates.load_on_start {
             loader.load_all().await?;
         }
-        let metrics = telemetry::install_recorder();
-        let mut loops = Vec::new();
-        let mut watch = |name: String| {
-            let health = LoopHealth::new(name);
-            loops.push(health.clone());
-            health
-        };
+        let render = render_metrics(&store);
+        let mut loops = Loops::default();
         let intake = intake::start(
             store.clone(),
             IntakeOptions {
@@ -72,59 +67,13 @@ impl Orchestrator {
                 batch_max: section.intake_batch_max,
                 give_up_after: Duration::from_millis(section.request_timeout_ms),
             },
-            watch("intake".to_owned()),
+            loops.watch("intake"),
         );
-        let mut running = Vec::new();
-        // In direct mode nobody sends results; one consumer drains what a change
-        // of mode may have left behind.
-        let consumers = match config.engine.mode {
-            Mode::Queued => section.result_consumers,
-            Mode::Direct => 1,
-        };
-        for number in 0..consumers {
-            let health = watch(format!("results {number}"));
-            running.push(tokio::spawn(results::run(
-                store.clone(),
-                health,
-                shutdown.clone(),
-            )));
-        }
-        let health = watch("sweep".to_owned());
-        running.push(tokio::spawn(sweep::run(
-            store.clone(),
-            health,
-            shutdown.clone(),
-        )));
-        let interval = Duration::from_millis(section.queue_metrics_interval_ms);
-        running.push(tokio::spawn(measure(
-            store.clone(),
-            interval,
-            watch("measure".to_owned()),
-            shutdown.clone(),
-        )));
-
-        let counted = intake.clone();
-        let pulse: api::Pulse = Arc::new(move || {
-            let counts =
-                BTreeMap::from([("submissions_waiting".to_owned(), counted.waiting() as i64)]);
-            (counts, loops.iter().map(|health| health.status()).collect())
-        });
-        let pool = store.pool().clone();
-        let render: api::RenderMetrics = Arc::new(move || {
-            metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "idle")
-                .set(pool.num_idle() as f64);
-            metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "used")
-                .set(f64::from(pool.size()) - pool.num_idle() as f64);
-            metrics.render()
-        });
-        let state = AppState::new(
-            store,
-            intake,
-            loader,
-            ApiOptions::new(config),
-            pulse,
-            render,
-        );
+        loops.start(config, &store, &shutdown);
+        let mut running = std::mem::take(&mut loops.running);
+        let pulse = loops.pulse(intake.clone());
+        let options = ApiOptions::new(config);
+        let state = AppState::new(store, intake, loader, options, pulse, render);
         let router = api::router(state)?;
         let limits = ServeLimits::new(config);
         running.push(tokio::spawn(async move {
@@ -133,6 +82,66 @@ impl Orchestrator {
         tracing::info!(%address, "orchestration started");
         Ok(OrchestratorHandle { address, running })
     }
+}
+
+/// The background loops of the service and their signs of life.
+#[derive(Default)]
+struct Loops {
+    health: Vec<Arc<LoopHealth>>,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Loops {
+    fn watch(&mut self, name: impl Into<String>) -> Arc<LoopHealth> {
+        let health = LoopHealth::new(name);
+        self.health.push(health.clone());
+        health
+    }
+
+    fn start(&mut self, config: &Config, store: &Store, shutdown: &CancellationToken) {
+        let section = &config.orchestration;
+        // In direct mode nobody sends results; one consumer drains what a change
+        // of mode may have left behind.
+        let consumers = match config.engine.mode {
+            Mode::Queued => section.result_consumers,
+            Mode::Direct => 1,
+        };
+        for number in 0..consumers {
+            let health = self.watch(format!("results {number}"));
+            let consumer = results::run(store.clone(), health, shutdown.clone());
+            self.running.push(tokio::spawn(consumer));
+        }
+        let health = self.watch("sweep");
+        let sweep = sweep::run(store.clone(), health, shutdown.clone());
+        self.running.push(tokio::spawn(sweep));
+        let interval = Duration::from_millis(section.queue_metrics_interval_ms);
+        let health = self.watch("measure");
+        let measure = measure(store.clone(), interval, health, shutdown.clone());
+        self.running.push(tokio::spawn(measure));
+    }
+
+    /// What `/health/status` shows of the loops.
+    fn pulse(self, intake: IntakeHandle) -> api::Pulse {
+        Arc::new(move || {
+            let waiting = intake.waiting() as i64;
+            let counts = BTreeMap::from([("submissions_waiting".to_owned(), waiting)]);
+            let loops = self.health.iter().map(|health| health.status()).collect();
+            (counts, loops)
+        })
+    }
+}
+
+/// Writes the metrics, with the pool as it is at that moment.
+fn render_metrics(store: &Store) -> api::RenderMetrics {
+    let metrics = telemetry::install_recorder();
+    let pool = store.pool().clone();
+    Arc::new(move || {
+        let idle = pool.num_idle() as f64;
+        metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "idle").set(idle);
+        metrics::gauge!(telemetry::DB_POOL_CONNECTIONS, "state" => "used")
+            .set(f64::from(pool.size()) - idle);
+        metrics.render()
+    })
 }
 
 /// Why the orchestration service ended.

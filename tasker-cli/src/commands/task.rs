@@ -11,7 +11,7 @@ use tasker_shared::wire::{TaskFilter, TaskRequest, TaskSubmitted, TaskView};
 use super::input::{self, Format};
 use super::watch::{exit_of, follow, note_end, Watch};
 use crate::failure::{Exit, Failure};
-use crate::render::{draw_task, fields, state_ink, state_word, table, Ink};
+use crate::render::{draw_task, fields, state_ink, state_word, table, Ink, Style};
 use crate::session::Session;
 
 pub(crate) use args::TaskCommand;
@@ -201,12 +201,32 @@ async fn show(session: &Session, args: &ShowArgs) -> Result<Exit, Failure> {
         },
     );
     text.push('\n');
+    text.push_str(&facts(&task, style, frame.width));
+    for step in task.steps.iter().flatten() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n{}\n{:#}\n",
+            style.paint(Ink::Strong, &step.name),
+            step.results
+        );
+    }
+    if let Some(transitions) = task.transitions.as_ref().filter(|t| !t.is_empty()) {
+        text.push('\n');
+        text.push_str(&super::step::transition_table(session, transitions));
+    }
+    session.out.text(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// What is known of a task besides its graph.
+fn facts(task: &TaskView, style: Style, width: usize) -> String {
     let by = if task.driven_by_core {
         String::new()
     } else {
         "the Rails engine; shown here, not run".to_owned()
     };
-    text.push_str(&fields(
+    fields(
         &[
             (
                 "template",
@@ -236,26 +256,11 @@ async fn show(session: &Session, args: &ShowArgs) -> Result<Exit, Failure> {
             ("driven by", by),
             (
                 "context",
-                style.clip(&task.context.to_string(), frame.width.saturating_sub(17)),
+                style.clip(&task.context.to_string(), width.saturating_sub(17)),
             ),
         ],
         style,
-    ));
-    for step in task.steps.iter().flatten() {
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "\n{}\n{:#}\n",
-            style.paint(Ink::Strong, &step.name),
-            step.results
-        );
-    }
-    if let Some(transitions) = task.transitions.as_ref().filter(|t| !t.is_empty()) {
-        text.push('\n');
-        text.push_str(&super::step::transition_table(session, transitions));
-    }
-    session.out.text(&text)?;
-    Ok(Exit::Ok)
+    )
 }
 
 async fn watch(session: &Session, args: &WatchArgs) -> Result<Exit, Failure> {

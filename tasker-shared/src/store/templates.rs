@@ -133,6 +133,16 @@ async fn catalogue(connection: &mut PgConnection, template: &Template) -> Result
     .bind(template.version.as_str())
     .fetch_one(&mut *connection)
     .await?;
+    catalogue_steps(connection, template, named_task_id).await?;
+    Ok(named_task_id)
+}
+
+/// The catalogue rows of a template's steps.
+async fn catalogue_steps(
+    connection: &mut PgConnection,
+    template: &Template,
+    named_task_id: i32,
+) -> Result<(), StoreError> {
     let steps = &template.steps;
     let names: Vec<String> = steps.iter().map(|s| s.name.to_string()).collect();
     let systems: Vec<String> = steps.iter().map(|s| s.dependent_system.clone()).collect();
@@ -181,7 +191,7 @@ async fn catalogue(connection: &mut PgConnection, template: &Template) -> Result
     .bind(&retry_limits)
     .execute(&mut *connection)
     .await?;
-    Ok(named_task_id)
+    Ok(())
 }
 
 const CURRENT: &str = "

@@ -99,27 +99,16 @@ pub async fn prepare(
     let Some(definition) = found else {
         return Err(unknown_template(store, &namespace, &name, version).await?);
     };
-    let namespace = definition.template.namespace.clone();
-    let name = definition.template.name.clone();
-    definition
-        .validator
-        .check(&request.context)
-        .map_err(|problems| {
-            let fields = problems.into_iter().map(|p| FieldProblem {
-                field: format!("/context{}", p.pointer),
-                problem: p.message,
-                remedy: Some(p.remedy),
-            });
-            SubmitError::Context(fields.collect())
-        })?;
+    check_schema(&definition, &request.context)?;
 
+    let template = &definition.template;
     let requested_at = Utc::now();
     let identity_hash = match &request.idempotency_key {
-        Some(key) => of_key(&namespace, &name, key),
+        Some(key) => of_key(&template.namespace, &template.name, key),
         None => of_request(
             store.engine().identity_strategy,
             &IdentityFields {
-                name: name.as_str(),
+                name: template.name.as_str(),
                 initiator: &initiator,
                 source_system: &source_system,
                 context: &request.context,
@@ -141,6 +130,17 @@ pub async fn prepare(
         traceparent,
         identity_hash,
         requested_at,
+    })
+}
+
+fn check_schema(definition: &Definition, context: &Value) -> Result<(), SubmitError> {
+    definition.validator.check(context).map_err(|problems| {
+        let fields = problems.into_iter().map(|p| FieldProblem {
+            field: format!("/context{}", p.pointer),
+            problem: p.message,
+            remedy: Some(p.remedy),
+        });
+        SubmitError::Context(fields.collect())
     })
 }
 
