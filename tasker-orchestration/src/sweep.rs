@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tasker_shared::announce::announce;
 use tasker_shared::domain::Namespace;
 use tasker_shared::messaging::Channel;
+use tasker_shared::store::operate::{fail_exhausted, OperateError};
 use tasker_shared::store::{AdvanceConnection, Store, StoreError};
 use tasker_shared::supervise::{jittered, within, LoopHealth, Pause};
 use tasker_shared::telemetry;
@@ -113,6 +114,13 @@ async fn round(
 
 async fn repair(store: &Store, namespaces: &[Namespace]) -> Result<(), StoreError> {
     for namespace in namespaces {
+        match fail_exhausted(store, namespace).await {
+            Ok(0) => {}
+            Ok(steps) => tracing::warn!(%namespace, steps, "failed: their retry limit was lowered"),
+            Err(OperateError::Store(error)) => return Err(error),
+            // Deleted, or handed to the other engine, in this very moment.
+            Err(error) => tracing::debug!(%error, "a step with no attempt left is left alone"),
+        }
         let repairs = store.repair(namespace).await?;
         let counts = [
             ("message_missing", repairs.enqueued),

@@ -8,6 +8,7 @@
 //! one for the length of its statement; it never waits, so neither do we for
 //! long), then messages.
 
+mod exhausted;
 mod steps;
 mod tasks;
 mod transition;
@@ -18,6 +19,7 @@ use sqlx::{PgConnection, Row};
 use super::{begin, queue, StoreError};
 use crate::domain::{Namespace, State};
 
+pub use exhausted::fail_exhausted;
 pub use steps::{cancel_step, resolve_step, retry_step};
 pub use tasks::{cancel_task, retry_task};
 

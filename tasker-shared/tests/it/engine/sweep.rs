@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::domain::State;
+use tasker_shared::store::operate::fail_exhausted;
 use tasker_shared::store::read;
 
 use super::harness::{namespace, Engine};
@@ -141,5 +142,36 @@ async fn several_sweeps_at_once_move_each_due_step_once() {
         moved += sweep.await.unwrap();
     }
     assert_eq!(moved, 31);
+    engine.verify().await;
+}
+
+#[tokio::test]
+async fn a_step_whose_limit_was_lowered_below_its_attempts_ends_in_error() {
+    let mut engine = Engine::new().await;
+    let task = engine.submit("chain", &[("a", &[]), ("b", &["a"])]).await;
+    let attempt = engine.claim_one().await;
+    let error = tasker_shared::domain::StepError::retryable("x");
+    engine.fail(attempt, error).await;
+    engine.make_due().await;
+    engine.sweep().await;
+    assert_eq!(
+        fail_exhausted(&engine.store, &namespace()).await.unwrap(),
+        0
+    );
+    sqlx::query("UPDATE tasker_workflow_steps SET retry_limit = 1")
+        .execute(engine.store.pool())
+        .await
+        .unwrap();
+    assert!(
+        engine.claim(1).await.is_empty(),
+        "no attempt beyond the limit"
+    );
+    assert_eq!(
+        fail_exhausted(&engine.store, &namespace()).await.unwrap(),
+        1
+    );
+    assert_eq!(engine.state(task.task_id).await, State::Error);
+    let step = &engine.steps(task.task_id).await["a"];
+    assert_eq!(step.results["error_class"], "Tasker::RetryLimitLowered");
     engine.verify().await;
 }
