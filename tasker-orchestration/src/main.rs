@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tasker_shared::config::{load, ConfigSources};
-use tasker_shared::supervise::shutdown_on_signals;
-use tasker_shared::telemetry;
+use tasker_shared::config::ConfigSources;
+use tasker_shared::program::Program;
 
 /// Takes tasks in, moves them on and serves the REST API.
 ///
@@ -33,21 +32,11 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let sources = ConfigSources::from_process(arguments.config_dir, arguments.overrides);
-    let loaded = match load(&sources) {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(2, &error),
+    let program = match Program::begin("orchestrator", &sources) {
+        Ok(program) => program,
+        Err(error) => return refuse(error.exit_code(), &error),
     };
-    let config = &loaded.config;
-    let _telemetry = match telemetry::init(&config.telemetry, "orchestrator") {
-        Ok(guard) => guard,
-        Err(error) => return refuse(2, &error),
-    };
-    tracing::debug!("effective configuration:\n{loaded}");
-    let shutdown = match shutdown_on_signals() {
-        Ok(token) => token,
-        Err(error) => return refuse(1, &error),
-    };
-    match tasker_orchestration::run_service(config, shutdown).await {
+    match tasker_orchestration::run_service(&program.config, program.shutdown.clone()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(1, &error),
     }

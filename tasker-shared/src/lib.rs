@@ -12,6 +12,7 @@ pub mod announce;
 pub mod config;
 pub mod domain;
 pub mod messaging;
+pub mod program;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;

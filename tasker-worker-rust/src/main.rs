@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use tasker_shared::config::{load, ConfigSources};
-use tasker_shared::supervise::shutdown_on_signals;
-use tasker_shared::telemetry;
+use tasker_shared::config::ConfigSources;
+use tasker_shared::program::Program;
 use tasker_worker_foundation::{run_service, RustDispatch};
 
 /// Runs the steps of the Rust handlers in this crate.
@@ -35,22 +34,12 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let sources = ConfigSources::from_process(arguments.config_dir, arguments.overrides);
-    let loaded = match load(&sources) {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(2, &error),
-    };
-    let config = &loaded.config;
-    let _telemetry = match telemetry::init(&config.telemetry, "worker") {
-        Ok(guard) => guard,
-        Err(error) => return refuse(2, &error),
-    };
-    tracing::debug!("effective configuration:\n{loaded}");
-    let shutdown = match shutdown_on_signals() {
-        Ok(token) => token,
-        Err(error) => return refuse(1, &error),
+    let program = match Program::begin("worker", &sources) {
+        Ok(program) => program,
+        Err(error) => return refuse(error.exit_code(), &error),
     };
     let dispatch = Arc::new(RustDispatch::new(tasker_worker_rust::registry()));
-    match run_service(config, dispatch, shutdown).await {
+    match run_service(&program.config, dispatch, program.shutdown.clone()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(1, &error),
     }
