@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup fmt lint build test tests deny demo dev bench doc clean
+.PHONY: help setup fmt lint build test tests deny demo dev bench callgrind doc clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,9 +41,14 @@ lint: ## check formatting and run clippy, warnings being errors
 deny: ## check licences, bans and advisories of dependencies (needs cargo-deny)
 	$(CARGO) deny --locked check
 
-bench: setup ## measure throughput and latency, in release mode
+bench: setup ## measure everything in release mode, and write docs/benchmarks.md
 	$(CARGO) build --release --locked -p tasker-bench -p tasker-orchestration -p tasker-worker-rust -p tasker-cli
-	$(TARGET)/release/tasker-bench $(or $(ARGS),all)
+	$(TARGET)/release/tasker-bench $(or $(ARGS),all --write docs)
+
+callgrind: ## count the instructions of work on templates and outcomes (needs valgrind)
+	@command -v valgrind >/dev/null || { echo "install valgrind first (Debian, Ubuntu: apt-get install valgrind)" >&2; exit 1; }
+	$(CARGO) build --release --locked -p tasker-bench --example callgrind
+	$(TARGET)/release/examples/callgrind
 
 doc: ## build the API documentation, warnings being errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

@@ -83,7 +83,7 @@ async fn one(stage: &Stage, pool: &PgPool, connections: usize, time: Duration) -
         .await?;
     let steps = messages / MESSAGES_PER_STEP;
     Ok(Record {
-        command: "anchor",
+        command: "anchor".to_owned(),
         shape: format!("pgmq send_batch, read, delete by {BATCH}"),
         steps,
         seconds: rounded(seconds),

@@ -1,8 +1,12 @@
 //! The command line. Defaults stand in the `Default` impls alone, so that `all` runs
 //! exactly what the single commands run.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::experiments::Experiment;
 
 /// Measures Tasker's throughput, latency and cost per step.
 #[derive(Debug, Parser)]
@@ -24,6 +28,12 @@ pub(crate) struct Globals {
     /// Who completes steps [default: queued; both for `all`]
     #[arg(long, global = true)]
     pub(crate) mode: Option<Mode>,
+    /// Orchestrators, in queued mode
+    #[arg(long, global = true, value_name = "N", default_value_t = 1)]
+    pub(crate) orchestrators: usize,
+    /// Workers, in queued mode
+    #[arg(long, global = true, value_name = "N", default_value_t = 1)]
+    pub(crate) workers: usize,
     /// Sets a value of the services' configuration: section.key=value
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) overrides: Vec<(String, String)>,
@@ -42,7 +52,7 @@ pub(crate) struct Globals {
 }
 
 /// Who completes steps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// Orchestrator and worker are two processes with a queue of results between them
@@ -50,6 +60,15 @@ pub(crate) enum Mode {
     Queued,
     /// One process holds both roles (`tasker dev`)
     Direct,
+}
+
+impl Mode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Direct => "direct",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,17 +83,49 @@ pub(crate) enum Command {
     Mixed(MixedArgs),
     /// Layers in which each step has several parents
     Layered(LayeredArgs),
+    /// Which steps became ready: the engine against the Rails engine's function
+    Readiness(ReadinessArgs),
     /// What PGMQ's own functions do on the same cluster, without any engine
     Anchor(AnchorArgs),
+    #[command(flatten)]
+    Experiment(Experiment),
     /// All of these on one cluster, with a table at the end
-    All,
+    All(AllArgs),
+    /// Writes page and plots of a report anew, from its records
+    Report(ReportArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AllArgs {
+    /// Write a report into this directory: a page, plots and records
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
+    pub(crate) write: Option<PathBuf>,
+    /// Only what has one of these texts in its name, such as `direct` or `fan_1000`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
+    /// Not what has one of these texts in its name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) skip: Vec<String>,
+}
+
+impl AllArgs {
+    pub(crate) fn chooses(&self, name: &str) -> bool {
+        let named = |texts: &[String]| texts.iter().any(|text| name.contains(text.as_str()));
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReportArgs {
+    /// The directory that `all --write` wrote into
+    pub(crate) directory: PathBuf,
 }
 
 /// Arguments whose defaults are the fields of a `Default` value.
 macro_rules! arguments {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $value:expr,)* }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Args)]
+        #[derive(Debug, Clone, clap::Args)]
         pub(crate) struct $name {
             $($(#[$doc])* #[arg(long, default_value_t = $value)] pub(crate) $field: $type,)*
         }
@@ -86,6 +137,8 @@ macro_rules! arguments {
         }
     };
 }
+
+pub(crate) use arguments;
 
 arguments!(LoneArgs {
     /// Tasks, one after another
@@ -125,6 +178,11 @@ arguments!(LayeredArgs {
     in_flight: usize = 20,
 });
 
+arguments!(ReadinessArgs {
+    /// Steps of the largest task; smaller ones have 10, 100, 1,000
+    largest: usize = 10_000,
+});
+
 arguments!(AnchorArgs {
     /// Seconds for each number of connections, one to four
     seconds: u64 = 3,
@@ -146,6 +204,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn measurements_are_chosen_by_parts_of_their_names() {
+        let chosen = |line: &str| {
+            let Command::All(args) = Cli::parse_from(line.split(' ')).command else {
+                panic!("another command");
+            };
+            ["anchor", "queued/lone", "direct/lone"].map(|name| args.chooses(name))
+        };
+        assert_eq!(chosen("tasker-bench all"), [true, true, true]);
+        assert_eq!(
+            chosen("tasker-bench all --only lone --only anchor"),
+            [true, true, true]
+        );
+        assert_eq!(
+            chosen("tasker-bench all --only lone --skip direct"),
+            [false, true, false]
+        );
     }
 
     #[test]

@@ -6,16 +6,11 @@
 //! the step that follows.
 
 use anyhow::Result;
-use chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::{PgPool, Row as _};
 
 /// One completed step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepTimes {
-    pub(crate) task_id: i64,
-    /// It has parents.
-    pub(crate) chained: bool,
-    pub(crate) started_at: DateTime<Utc>,
     /// From ready to started.
     pub(crate) start_ms: f64,
     /// From ready to completed.
@@ -38,13 +33,12 @@ pub(crate) async fn steps(pool: &PgPool, first_task: i64) -> Result<Vec<StepTime
                FROM tasker_workflow_step_edges e JOIN step ON step.id = e.from_step_id
               GROUP BY e.to_step_id
          ), timed AS (
-             SELECT step.*, u.at IS NOT NULL AS chained, COALESCE(u.at, t.created_at) AS ready
+             SELECT step.*, COALESCE(u.at, t.created_at) AS ready
                FROM step
                JOIN tasker_tasks t USING (task_id)
                LEFT JOIN unblocked u ON u.id = step.id
          )
-         SELECT task_id, chained, started,
-                (extract(epoch FROM started - ready) * 1000)::float8 AS start_ms,
+         SELECT (extract(epoch FROM started - ready) * 1000)::float8 AS start_ms,
                 (extract(epoch FROM done - ready) * 1000)::float8 AS done_ms
            FROM timed",
     )
@@ -53,9 +47,6 @@ pub(crate) async fn steps(pool: &PgPool, first_task: i64) -> Result<Vec<StepTime
     .await?;
     let step = |row: &sqlx::postgres::PgRow| -> Result<StepTimes> {
         Ok(StepTimes {
-            task_id: row.try_get("task_id")?,
-            chained: row.try_get("chained")?,
-            started_at: row.try_get::<NaiveDateTime, _>("started")?.and_utc(),
             start_ms: row.try_get("start_ms")?,
             done_ms: row.try_get("done_ms")?,
         })

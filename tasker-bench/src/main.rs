@@ -7,21 +7,35 @@
 //!
 //! Timings are reported, never judged.
 
+mod all;
 mod anchor;
+mod cells;
 mod cli;
 mod drive;
+mod experiments;
+mod figures;
 mod latency;
+mod lone;
 mod measure;
+mod plots;
 mod proc;
 mod profile;
+mod readiness;
 mod record;
+mod records;
+mod report;
 mod run;
+mod running;
+mod seed;
+mod series;
 mod server;
+mod service;
 mod services;
 mod shape;
 mod stage;
 mod stats;
 mod table;
+mod targets;
 mod workload;
 
 use std::process::ExitCode;
@@ -30,10 +44,9 @@ use anyhow::{bail, Result};
 use clap::Parser as _;
 use tokio::signal::unix::{signal, SignalKind};
 
-use cli::{Cli, Command, FanArgs, LayeredArgs, LinearArgs, LoneArgs, MixedArgs, Mode};
+use cli::{Cli, Command};
 use record::Record;
 use stage::Stage;
-use workload::Workload;
 
 // One thread: the load must not take a core from what it measures.
 #[tokio::main(flavor = "current_thread")]
@@ -66,48 +79,24 @@ async fn interrupted() -> Result<()> {
 }
 
 async fn bench(cli: Cli) -> Result<()> {
-    let mode = cli.globals.mode;
-    let one = mode.unwrap_or_default();
-    let mut stage = Stage::new(cli.globals)?;
-    match cli.command {
-        Command::Lone(args) => print(&run::lone(&mut stage, &args, one).await?),
-        Command::Linear(args) => print(&run::load(&mut stage, &args.into(), one).await?),
-        Command::Fan(args) => print(&run::load(&mut stage, &args.into(), one).await?),
-        Command::Mixed(args) => print(&run::load(&mut stage, &args.into(), one).await?),
-        Command::Layered(args) => print(&run::load(&mut stage, &args.into(), one).await?),
-        Command::Anchor(args) => print(&anchor::run(&mut stage, &args).await?),
-        Command::All => all(&mut stage, mode).await,
+    if let Command::Report(args) = &cli.command {
+        return report::rewrite(&args.directory);
     }
-}
-
-/// Everything once, the anchor first: the other rates are given as shares of it.
-async fn all(stage: &mut Stage, mode: Option<Mode>) -> Result<()> {
-    let anchor = anchor::run(stage, &cli::AnchorArgs::default()).await?;
-    let anchor_rate = anchor.steps_per_second;
-    let mut records = vec![anchor];
-    print(&records[0])?;
-    let modes = mode.map_or_else(|| vec![Mode::Queued, Mode::Direct], |mode| vec![mode]);
-    for mode in modes {
-        let workloads: [Workload; 4] = [
-            LinearArgs::default().into(),
-            FanArgs::default().into(),
-            MixedArgs::default().into(),
-            LayeredArgs::default().into(),
-        ];
-        for workload in &workloads {
-            let mut record = run::load(stage, workload, mode).await?;
-            record.anchor_ratio = anchor_rate
-                .zip(record.steps_per_second)
-                .map(|(anchor, rate)| stats::rounded(rate / anchor));
-            print(&record)?;
-            records.push(record);
-        }
-        let record = run::lone(stage, &LoneArgs::default(), mode).await?;
-        print(&record)?;
-        records.push(record);
-    }
-    eprint!("\n{}", table::text(&records));
-    Ok(())
+    let mode = cli.globals.mode.unwrap_or_default();
+    let stage = &mut Stage::new(cli.globals)?;
+    let records = match cli.command {
+        Command::Lone(args) => vec![lone::run(stage, &args, mode).await?],
+        Command::Linear(args) => vec![run::load(stage, &args.into(), mode).await?],
+        Command::Fan(args) => vec![run::load(stage, &args.into(), mode).await?],
+        Command::Mixed(args) => vec![run::load(stage, &args.into(), mode).await?],
+        Command::Layered(args) => vec![run::load(stage, &args.into(), mode).await?],
+        Command::Readiness(args) => readiness::run(stage, &args).await?,
+        Command::Anchor(args) => vec![anchor::run(stage, &args).await?],
+        Command::Experiment(experiment) => experiment.run(stage).await?,
+        Command::All(args) => return all::run(stage, &args).await,
+        Command::Report(_) => vec![],
+    };
+    records.iter().try_for_each(print)
 }
 
 fn print(record: &Record) -> Result<()> {

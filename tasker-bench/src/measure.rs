@@ -3,16 +3,46 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use chrono::{SubsecRound as _, Utc};
 use sqlx::PgPool;
 
 use crate::proc;
-use crate::record::{Cost, Setting};
+use crate::record::{BeforeAfter, Cost, Record, Setting};
 use crate::server::{self, Counters};
 use crate::services::Services;
 use crate::stage::Stage;
 use crate::stats::rounded;
 
-/// A moment: counters of the server and CPU time of every process.
+/// What frames every measurement: the machine and the server, and what a commit cost
+/// before and after.
+pub(crate) struct Frame {
+    setting: Setting,
+    commit_ms: f64,
+}
+
+impl Frame {
+    pub(crate) async fn begin(stage: &Stage, pool: &PgPool) -> Result<Self> {
+        Ok(Self {
+            setting: setting(stage, pool).await?,
+            commit_ms: server::commit_probe(pool).await?,
+        })
+    }
+
+    /// A record of this measurement, still without figures.
+    pub(crate) async fn end(self, pool: &PgPool, command: &str) -> Result<Record> {
+        Ok(Record {
+            command: command.to_owned(),
+            commit_probe_ms: BeforeAfter {
+                before: self.commit_ms,
+                after: server::commit_probe(pool).await?,
+            },
+            setting: self.setting,
+            ..Record::default()
+        })
+    }
+}
+
+/// A moment: counters of the server and CPU time of every role.
 pub(crate) struct Moment {
     counters: Counters,
     cpu_seconds: BTreeMap<String, f64>,
@@ -26,7 +56,7 @@ impl Moment {
     ) -> Result<Self> {
         let counters = server::counters(pool).await?;
         let mut cpu_seconds = services
-            .map(|all| all.each(proc::cpu_seconds))
+            .map(|all| all.by_role(proc::cpu_seconds))
             .unwrap_or_default();
         let postmaster = stage.cluster().and_then(tasker_cluster::Cluster::pid);
         let others = [
@@ -75,11 +105,16 @@ impl Moment {
 pub(crate) async fn setting(stage: &Stage, pool: &PgPool) -> Result<Setting> {
     let (postgres_version, postgres_settings) = server::describe(pool).await?;
     Ok(Setting {
+        at: Utc::now().trunc_subsecs(0),
+        cpu: proc::cpu_model(),
+        memory_gib: proc::memory_gib(),
+        kernel: proc::kernel(),
         build: if cfg!(debug_assertions) {
             "debug"
         } else {
             "release"
-        },
+        }
+        .to_owned(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         load_1m: proc::load_1m(),
         postgres_version,

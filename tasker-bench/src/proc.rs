@@ -45,6 +45,13 @@ pub(crate) fn peak_rss_mb(pid: u32) -> Option<f64> {
     memory(pid, "VmHWM:")
 }
 
+/// Makes what a process occupies now the most it ever did, and says how much that is.
+pub(crate) fn forget_peak(pid: u32) -> Option<f64> {
+    // Any other number would forget which pages were used, not their greatest number.
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").ok()?;
+    peak_rss_mb(pid)
+}
+
 /// Processes that ran or waited for a core, on average over the last minute.
 pub(crate) fn load_1m() -> Option<f64> {
     fs::read_to_string("/proc/loadavg")
@@ -53,6 +60,27 @@ pub(crate) fn load_1m() -> Option<f64> {
         .next()?
         .parse()
         .ok()
+}
+
+/// The model of the processor, as it calls itself.
+pub(crate) fn cpu_model() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// Memory of the machine in GiB.
+pub(crate) fn memory_gib() -> Option<f64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let kib = parse_kib(&text, "MemTotal:")?;
+    Some((kib / 1024.0 / 1024.0 * 10.0).round() / 10.0)
+}
+
+/// The system and the release of its kernel.
+pub(crate) fn kernel() -> Option<String> {
+    let read = |name| fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok();
+    let text = format!("{} {}", read("ostype")?.trim(), read("osrelease")?.trim());
+    Some(text)
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -78,9 +106,12 @@ fn memory(pid: u32, key: &str) -> Option<f64> {
 }
 
 fn parse_memory(text: &str, key: &str) -> Option<f64> {
+    Some((parse_kib(text, key)? * 1.024).round() / 1000.0)
+}
+
+fn parse_kib(text: &str, key: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some((kib * 1.024).round() / 1000.0)
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 #[cfg(test)]

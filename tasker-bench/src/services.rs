@@ -1,84 +1,169 @@
-//! The services under load: the programs beside this one, as processes of their own.
-//!
-//! They get the configuration of production and what the caller set, and nothing of
-//! the caller's environment.
-//!
-//! INVARIANT: no service outlives this process. A clean end drains it; a watchdog
-//! kills it when this process is gone.
+//! The services under load: which of them, how many, and what they cost in all.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use anyhow::{bail, Context as _, Result};
-use nix::sys::signal::{kill, Signal};
-use nix::unistd::Pid;
 use tasker_client::Client;
-use tasker_cluster::Watchdog;
 
-use crate::cli::Mode;
+use crate::cli::{Globals, Mode};
+use crate::service::{Role, Service};
 use crate::stage::{Database, Stage};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Longer than a service takes to drain.
-const DRAINED_WITHIN: Duration = Duration::from_secs(15);
-/// Another process can take a port between its choice and its use.
-const PORT_ATTEMPTS: usize = 3;
-const LOG_LINES: usize = 15;
-
-/// What one service is called and how it is started.
-struct Role {
-    name: &'static str,
-    program: &'static str,
-    /// Its address is set as `key=address`.
-    bind: &'static str,
-    arguments: Vec<String>,
+/// Who completes steps, and how many processes of each role there are. In direct mode
+/// one process holds both.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fleet {
+    pub(crate) mode: Mode,
+    pub(crate) orchestrators: usize,
+    pub(crate) workers: usize,
 }
 
-/// A started service. Dropping it kills it.
-pub(crate) struct Service {
-    pub(crate) name: &'static str,
-    child: Child,
-    base_url: String,
-    log: PathBuf,
-    // After `child`: dismissed once the child has been waited for.
-    _watchdog: Watchdog,
+impl Fleet {
+    /// Queued, with so many processes; none of a role is possible too.
+    pub(crate) fn queued(orchestrators: usize, workers: usize) -> Self {
+        Self {
+            mode: Mode::Queued,
+            orchestrators,
+            workers,
+        }
+    }
+
+    /// As the command line asks.
+    pub(crate) fn asked(globals: &Globals, mode: Mode) -> Result<Self> {
+        let (orchestrators, workers) = (globals.orchestrators.max(1), globals.workers.max(1));
+        if mode == Mode::Direct && (orchestrators, workers) != (1, 1) {
+            bail!("several orchestrators or workers need --mode queued");
+        }
+        Ok(Self {
+            mode,
+            orchestrators,
+            workers,
+        })
+    }
+
+    fn roles(self, database: &Database) -> Vec<Role> {
+        match self.mode {
+            Mode::Queued => {
+                let orchestrators = (1..=self.orchestrators).map(|n| Role {
+                    name: numbered("orchestrator", n),
+                    program: "tasker-orchestrator",
+                    bind: "orchestration.bind",
+                    arguments: vec!["--set".to_owned(), "engine.mode=queued".to_owned()],
+                    serves: true,
+                });
+                let workers = (1..=self.workers).map(|n| Role {
+                    name: numbered("worker", n),
+                    program: "tasker-worker",
+                    bind: "worker.bind",
+                    arguments: vec!["--set".to_owned(), "engine.mode=queued".to_owned()],
+                    serves: false,
+                });
+                orchestrators.chain(workers).collect()
+            }
+            // It sets the mode itself, and takes a database by this flag only.
+            Mode::Direct => vec![Role {
+                name: "dev".to_owned(),
+                program: "tasker",
+                bind: "orchestration.bind",
+                arguments: [
+                    "dev",
+                    "--database-url",
+                    &database.url,
+                    "--set",
+                    "worker.bind=127.0.0.1:0",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+                serves: true,
+            }],
+        }
+    }
 }
 
-/// All services of a run, and a client of the API.
+impl fmt::Display for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mode {
+            Mode::Queued => write!(
+                f,
+                "orchestrators={} workers={}",
+                self.orchestrators, self.workers
+            ),
+            Mode::Direct => f.write_str("one process"),
+        }
+    }
+}
+
+/// `orchestrator`, `orchestrator-2`, ...
+fn numbered(role: &str, n: usize) -> String {
+    match n {
+        1 => role.to_owned(),
+        n => format!("{role}-{n}"),
+    }
+}
+
+/// The role of a process that [`numbered`] named.
+fn role_of(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(role, _)| role)
+}
+
+/// All services of a run.
 pub(crate) struct Services {
+    /// Those that serve the API come first.
     list: Vec<Service>,
-    pub(crate) client: Client,
+    /// One for each process that serves the API.
+    pub(crate) clients: Vec<Client>,
 }
 
 impl Services {
-    /// Starts what `mode` needs and waits until it is ready.
-    pub(crate) async fn start(stage: &Stage, database: &Database, mode: Mode) -> Result<Self> {
+    /// Starts what `fleet` says and waits until it is ready.
+    pub(crate) async fn start(stage: &Stage, database: &Database, fleet: Fleet) -> Result<Self> {
         fs::create_dir_all(stage.config_dir())?;
         let mut list = Vec::new();
-        for role in roles(database, mode) {
-            list.push(start(stage, database, &role).await?);
+        for role in fleet.roles(database) {
+            list.push(Service::start(stage, database, &role).await?);
         }
-        // Orchestration comes first in both modes.
-        let client = Client::new(&list[0].base_url)?;
-        Ok(Self { list, client })
+        let serving = list.iter().filter(|service| service.role.serves);
+        let clients = serving.map(Service::client).collect::<Result<_>>()?;
+        Ok(Self { list, clients })
     }
 
-    /// A figure of each process, by the name of its role; those without one are absent.
+    /// A client of the first process that serves the API.
+    pub(crate) fn client(&self) -> Result<&Client> {
+        self.clients
+            .first()
+            .context("no service of this run serves the API")
+    }
+
+    /// A figure of each process, by its name; those without one are absent.
     pub(crate) fn each(&self, figure: impl Fn(u32) -> Option<f64>) -> BTreeMap<String, f64> {
         self.list
             .iter()
-            .filter_map(|service| Some((service.name.to_owned(), figure(service.child.id())?)))
+            .filter_map(|service| Some((service.role.name.clone(), figure(service.pid())?)))
             .collect()
+    }
+
+    /// A figure of each role, summed over its processes.
+    pub(crate) fn by_role(&self, figure: impl Fn(u32) -> Option<f64>) -> BTreeMap<String, f64> {
+        summed(self.each(figure))
     }
 
     /// The last words of all services, for the message of a failed run.
     pub(crate) fn log_tails(&self) -> String {
-        let tail = |service: &Service| format!("--- {}\n{}", service.name, service.log_tail());
+        let tail = |service: &Service| format!("--- {}\n{}", service.role.name, service.log_tail());
         self.list.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends all of them as a crash would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.list.iter_mut().try_for_each(Service::kill)
+    }
+
+    /// Starts all of them again at once, after [`kill`](Self::kill).
+    pub(crate) fn respawn(&mut self, stage: &Stage, database: &Database) -> Result<()> {
+        self.list
+            .iter_mut()
+            .try_for_each(|service| service.respawn(stage, database))
     }
 
     /// Drains and ends them, those first that need the others.
@@ -90,173 +175,23 @@ impl Services {
     }
 }
 
-fn roles(database: &Database, mode: Mode) -> Vec<Role> {
-    match mode {
-        Mode::Queued => vec![
-            Role {
-                name: "orchestrator",
-                program: "tasker-orchestrator",
-                bind: "orchestration.bind",
-                arguments: vec!["--set".to_owned(), "engine.mode=queued".to_owned()],
-            },
-            Role {
-                name: "worker",
-                program: "tasker-worker",
-                bind: "worker.bind",
-                arguments: vec!["--set".to_owned(), "engine.mode=queued".to_owned()],
-            },
-        ],
-        // It sets the mode itself, and takes a database by this flag only.
-        Mode::Direct => vec![Role {
-            name: "dev",
-            program: "tasker",
-            bind: "orchestration.bind",
-            arguments: [
-                "dev",
-                "--database-url",
-                &database.url,
-                "--set",
-                "worker.bind=127.0.0.1:0",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-        }],
+fn summed(by_process: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let mut by_role = BTreeMap::new();
+    for (name, figure) in by_process {
+        *by_role.entry(role_of(&name).to_owned()).or_default() += figure;
     }
+    by_role
 }
 
-async fn start(stage: &Stage, database: &Database, role: &Role) -> Result<Service> {
-    for attempt in 1.. {
-        let mut service = spawn(stage, database, role)?;
-        match service.wait_ready().await {
-            Ok(()) => return Ok(service),
-            Err(_)
-                if attempt < PORT_ATTEMPTS && service.log_tail().contains("cannot listen on") => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bail!("the {} was not started", role.name)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn spawn(stage: &Stage, database: &Database, role: &Role) -> Result<Service> {
-    let address = free_address()?;
-    let log = stage
-        .directory()
-        .join(format!("{}-{}.log", database.name, role.name));
-    let file = File::create(&log)?;
-    let mut command = Command::new(beside_this_program(role.program)?);
-    for (variable, _) in std::env::vars_os() {
-        let text = variable.to_string_lossy();
-        if text.starts_with("TASKER") || text.starts_with("OTEL_") || text == "DATABASE_URL" {
-            command.env_remove(&variable);
-        }
-    }
-    command
-        .args(&role.arguments)
-        .args(["--set", &format!("{}={address}", role.bind)])
-        .args(
-            stage
-                .globals
-                .overrides
-                .iter()
-                .flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]),
-        )
-        .env("TASKER_ENV", "production")
-        .env("TASKER_CONFIG_DIR", stage.config_dir())
-        .env("TASKER__TEMPLATES__LOAD_ON_START", "false")
-        .env("TASKER__DATABASE__URL", &database.url)
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file);
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot run {}", role.program))?;
-    match Watchdog::kill_with_owner(child.id()) {
-        Ok(watchdog) => Ok(Service {
-            name: role.name,
-            child,
-            base_url: format!("http://{address}"),
-            log,
-            _watchdog: watchdog,
-        }),
-        Err(error) => {
-            child.kill()?;
-            child.wait()?;
-            Err(error).context("cannot run a watchdog")
-        }
-    }
-}
-
-fn beside_this_program(name: &str) -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(name);
-    if !path.is_file() {
-        bail!(
-            "{} is not there: build it the same way as this program, such as with \
-             `cargo build --release -p tasker-orchestration -p tasker-worker-rust -p tasker-cli`",
-            path.display()
-        );
-    }
-    Ok(path)
-}
-
-/// A loopback address whose port was free a moment ago.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
-}
-
-impl Service {
-    async fn wait_ready(&mut self) -> Result<()> {
-        let client = Client::new(&self.base_url)?.with_timeout(Duration::from_secs(5));
-        let end = Instant::now() + READY_WITHIN;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "the {} ended while starting ({status}):\n{}",
-                    self.name,
-                    self.log_tail()
-                );
-            }
-            match client.ready().await {
-                Ok(readiness) if readiness.ready => return Ok(()),
-                _ if Instant::now() > end => {
-                    bail!(
-                        "the {} was not ready in time:\n{}",
-                        self.name,
-                        self.log_tail()
-                    )
-                }
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    }
-
-    fn log_tail(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
-    }
-
-    async fn stop(&mut self) -> Result<()> {
-        // Not waited for yet, so the id is still its own.
-        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM)?;
-        let end = Instant::now() + DRAINED_WITHIN;
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > end {
-                bail!(
-                    "the {} did not drain in time:\n{}",
-                    self.name,
-                    self.log_tail()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    #[test]
+    fn figures_of_one_role_are_summed() {
+        let by_process = [("dev", 8.0), ("worker", 1.0), ("worker-2", 2.0)];
+        let by_process = by_process.map(|(name, figure)| (name.to_owned(), figure));
+        let expected = [("dev".to_owned(), 8.0), ("worker".to_owned(), 3.0)];
+        assert_eq!(summed(by_process.into()), expected.into());
     }
 }

@@ -5,11 +5,15 @@
 
 use std::fmt::Write as _;
 
-/// A template of namespace `bench`.
+/// A template, of namespace `bench` unless said otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) name: String,
+    namespace: String,
     description: String,
+    handler: &'static str,
+    /// Size of each result, for handlers that are told it.
+    bytes: Option<usize>,
     /// A step's name and its parents, parents first.
     steps: Vec<(String, Vec<String>)>,
 }
@@ -72,6 +76,28 @@ impl Shape {
         Self::new(name, "Layers of steps with several parents each", steps)
     }
 
+    /// So many steps side by side, one step after all of them.
+    pub(crate) fn fan_in(width: usize) -> Self {
+        let parents: Vec<String> = (1..=width).map(|n| format!("part_{n}")).collect();
+        let mut steps: Vec<(String, Vec<String>)> =
+            parents.iter().map(|part| (part.clone(), vec![])).collect();
+        steps.push(("join".to_owned(), parents));
+        Self::new(format!("fan_in_{width}"), "Many steps before one", steps)
+    }
+
+    /// One step, then so many diamonds, each on the lowest step of the one before. The
+    /// paths through them double with each.
+    pub(crate) fn diamonds(count: usize) -> Self {
+        let mut steps = vec![("end_0".to_owned(), vec![])];
+        for n in 1..=count {
+            let sides = [format!("left_{n}"), format!("right_{n}")];
+            let above = format!("end_{}", n - 1);
+            steps.extend(sides.clone().map(|side| (side, vec![above.clone()])));
+            steps.push((format!("end_{n}"), sides.to_vec()));
+        }
+        Self::new(format!("diamonds_{count}"), "Diamonds stacked", steps)
+    }
+
     /// Four steps: one, two, one.
     pub(crate) fn diamond() -> Self {
         let steps = [
@@ -124,9 +150,33 @@ impl Shape {
     fn new(name: String, description: &str, steps: Vec<(String, Vec<String>)>) -> Self {
         Self {
             name,
+            namespace: NAMESPACE.to_owned(),
             description: description.to_owned(),
+            handler: "Bench::Noop",
+            bytes: None,
             steps,
         }
+    }
+
+    /// The same with handlers that answer the time.
+    pub(crate) fn timed(mut self) -> Self {
+        self.name.push_str("_timed");
+        self.handler = "Bench::Clock";
+        self
+    }
+
+    /// The same with handlers that answer so many bytes each.
+    pub(crate) fn answering(mut self, bytes: usize) -> Self {
+        let _ = write!(self.name, "_of_{bytes}_bytes");
+        self.handler = "Bench::Payload";
+        self.bytes = Some(bytes);
+        self
+    }
+
+    /// The same in another namespace.
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.namespace);
+        self
     }
 
     /// Number of steps.
@@ -138,11 +188,17 @@ impl Shape {
     pub(crate) fn yaml(&self) -> String {
         let Self {
             name,
+            namespace,
             description,
+            handler,
+            bytes,
             steps,
         } = self;
+        let config = bytes.map_or_else(String::new, |bytes| {
+            format!(", handler_config: {{bytes: {bytes}}}")
+        });
         let mut text = format!(
-            "name: {name}\nnamespace_name: {NAMESPACE}\nversion: {VERSION}\ndescription: {description}\n\
+            "name: {name}\nnamespace_name: {namespace}\nversion: {VERSION}\ndescription: {description}\n\
              task_handler_class: Bench::TaskHandler\ndefault_dependent_system: bench\nstep_templates:\n"
         );
         for (step, parents) in steps {
@@ -154,7 +210,7 @@ impl Shape {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "  - {{name: {step}, handler_class: \"Bench::Noop\"{parents}}}"
+                "  - {{name: {step}, handler_class: \"{handler}\"{config}{parents}}}"
             );
         }
         text
@@ -222,6 +278,8 @@ mod tests {
             (Shape::linear(20), 20, 19),
             (Shape::fan(1), 3, 2),
             (Shape::fan(50), 52, 100),
+            (Shape::fan_in(9), 10, 9),
+            (Shape::diamonds(3), 10, 12),
             (Shape::diamond(), 4, 4),
             (Shape::merge(), 7, 6),
             (Shape::tree(), 8, 10),
@@ -238,6 +296,17 @@ mod tests {
             );
             let graph = parsed(&shape.yaml()).graph().unwrap();
             assert_eq!(graph.len(), steps, "{}", shape.name);
+        }
+    }
+
+    #[test]
+    fn payload_and_namespace_stand_in_the_template() {
+        let shape = Shape::linear(2).answering(100).in_namespace("elsewhere");
+        let template = parsed(&shape.yaml());
+        assert_eq!(template.namespace.as_str(), "elsewhere");
+        for step in template.steps {
+            assert_eq!(step.handler_class, "Bench::Payload");
+            assert_eq!(step.handler_config, Some(serde_json::json!({"bytes": 100})));
         }
     }
 

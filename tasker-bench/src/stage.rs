@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{bail, Context as _, Result};
 use tasker_cluster::{Cluster, Settings};
 use tasker_shared::config::{self, ConfigSources};
+use tasker_shared::store::verify::verify;
 use tasker_shared::store::Store;
 use tempfile::TempDir;
 
@@ -19,9 +20,12 @@ pub(crate) struct Stage {
     cluster: Option<Cluster>,
     directory: TempDir,
     runs: usize,
+    /// Of these, how many have no database any more.
+    cleared: usize,
 }
 
 /// A migrated database.
+#[derive(Clone)]
 pub(crate) struct Database {
     pub(crate) name: String,
     pub(crate) url: String,
@@ -41,25 +45,26 @@ impl Stage {
             cluster,
             directory,
             runs: 0,
+            cleared: 0,
         })
     }
 
     /// The database for the next run.
     pub(crate) async fn database(&mut self) -> Result<Database> {
         self.runs += 1;
-        let name = format!("tasker_bench_{}", self.runs);
+        let name = name_of(self.runs);
         let url = match (&self.cluster, &self.globals.database_url) {
             (Some(cluster), _) => {
                 cluster.create_database(&name)?;
                 cluster.url(&name)
             }
             (None, Some(url)) => url.clone(),
-            (None, None) => anyhow::bail!("there is neither a cluster nor a database"),
+            (None, None) => bail!("there is neither a cluster nor a database"),
         };
         let config = config::load(&ConfigSources {
             directory: None,
             environment: "production".to_owned(),
-            overrides: vec![],
+            overrides: self.globals.overrides.clone(),
             variables: vec![("TASKER__DATABASE__URL".to_owned(), url.clone())],
         })?
         .config;
@@ -68,6 +73,19 @@ impl Stage {
             self.admin(&name, "CREATE EXTENSION pg_stat_statements")?;
         }
         Ok(Database { name, url, store })
+    }
+
+    /// Drops the databases of the runs so far, so that the next one does not compete with
+    /// vacuum and checkpoints of theirs: a drop is a checkpoint too.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        if self.cluster.is_some() {
+            for run in self.cleared + 1..=self.runs {
+                let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", name_of(run));
+                self.admin("postgres", &sql)?;
+            }
+        }
+        self.cleared = self.runs;
+        Ok(())
     }
 
     /// The private cluster, if that is what this runs on.
@@ -93,6 +111,26 @@ impl Stage {
     pub(crate) fn config_dir(&self) -> PathBuf {
         self.directory.path().join("config")
     }
+}
+
+impl Database {
+    /// Checks the invariants of the engine, and closes.
+    pub(crate) async fn verify(self) -> Result<()> {
+        let violations = verify(&self.store).await?;
+        self.store.pool().close().await;
+        if let Some(first) = violations.first() {
+            bail!(
+                "{} violations of the engine's invariants, such as {first:?}",
+                violations.len()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The database of a run.
+fn name_of(run: usize) -> String {
+    format!("tasker_bench_{run}")
 }
 
 fn settings(globals: &Globals) -> Settings {

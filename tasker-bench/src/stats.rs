@@ -1,9 +1,9 @@
 //! Percentiles, by the nearest rank: each one is a value that was measured.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Percentiles of a set of values, in the unit of the values.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Percentiles {
     pub(crate) p50: f64,
     pub(crate) p95: f64,
@@ -23,6 +23,18 @@ impl Percentiles {
             max: rounded(max),
         })
     }
+}
+
+/// The least value, that of each further percent, and the greatest: 101 in all, rounded;
+/// none of no values.
+pub(crate) fn quantiles(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    if values.is_empty() {
+        return values;
+    }
+    (0..=100)
+        .map(|percent| rounded(nearest_rank(&values, f64::from(percent))))
+        .collect()
 }
 
 /// The smallest value that `percent` of all values do not exceed. `sorted` holds at
@@ -76,7 +88,16 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_run_from_the_least_value_to_the_greatest() {
+        let quantiles = quantiles((1..=1000).rev().map(f64::from).collect());
+        assert_eq!(quantiles.len(), 101);
+        let picked = [quantiles[0], quantiles[1], quantiles[50], quantiles[100]];
+        assert_eq!(format!("{picked:?}"), "[1.0, 10.0, 500.0, 1000.0]");
+    }
+
+    #[test]
     fn nothing_has_no_percentiles() {
         assert_eq!(Percentiles::of(vec![]), None);
+        assert!(quantiles(vec![]).is_empty());
     }
 }

@@ -4,6 +4,7 @@ use crate::cli::{FanArgs, LayeredArgs, LinearArgs, MixedArgs};
 use crate::shape::Shape;
 
 /// Tasks to run.
+#[derive(Debug, Clone)]
 pub(crate) struct Workload {
     pub(crate) command: &'static str,
     pub(crate) shapes: Vec<Shape>,

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::messaging::{Channel, WakeHub};
-use tasker_shared::store::submit::{submit, NewTask, Submitted};
-use tasker_shared::store::{Store, StoreError};
-use tasker_shared::supervise::{LoopHealth, Pause};
+use tasker_shared::store::submit::{NewTask, SubmitConnection, Submitted};
+use tasker_shared::store::{ErrorClass, Store, StoreError};
+use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +26,9 @@ pub enum IntakeError {
     #[error(transparent)]
     Store(Arc<StoreError>),
 }
+
+/// Times a batch is written before the client is told of an error that may pass.
+const TRIES: u32 = 4;
 
 type Answer = Result<Submitted, Arc<StoreError>>;
 type Waiting = (NewTask, oneshot::Sender<Answer>);
@@ -89,6 +92,11 @@ async fn write(
     mut waiting: mpsc::Receiver<Waiting>,
     health: Arc<LoopHealth>,
 ) {
+    let mut writer = Writer {
+        store: store.clone(),
+        connection: None,
+        give_up_after: options.give_up_after,
+    };
     let mut batch: Vec<Waiting> = Vec::new();
     while waiting.recv_many(&mut batch, options.batch_max).await > 0 {
         // Whoever has stopped waiting is not waited for either.
@@ -97,7 +105,7 @@ async fn write(
         if tasks.is_empty() {
             continue;
         }
-        match store_batch(&store, tasks.clone(), options.give_up_after).await {
+        match writer.store(&tasks).await {
             Ok(submitted) => {
                 health.turned();
                 announce(store.hub(), &tasks, &submitted);
@@ -117,23 +125,18 @@ async fn write(
             Err(error) => {
                 health.failed(&error);
                 for (task, answer) in tasks.into_iter().zip(answers) {
-                    write_one(&store, options, task, answer).await;
+                    write_one(&mut writer, task, answer).await;
                 }
             }
         }
     }
 }
 
-async fn write_one(
-    store: &Store,
-    options: IntakeOptions,
-    task: NewTask,
-    answer: oneshot::Sender<Answer>,
-) {
-    let tasks = vec![task];
-    let stored = store_batch(store, tasks.clone(), options.give_up_after).await;
+async fn write_one(writer: &mut Writer, task: NewTask, answer: oneshot::Sender<Answer>) {
+    let tasks = [task];
+    let stored = writer.store(&tasks).await;
     if let Ok(submitted) = &stored {
-        announce(store.hub(), &tasks, submitted);
+        announce(writer.store.hub(), &tasks, submitted);
     }
     let one = stored
         .map_err(Arc::new)
@@ -145,29 +148,42 @@ async fn write_one(
     };
 }
 
-/// Writes a batch; deadlocks and the like are tried again a few times.
-async fn store_batch(
-    store: &Store,
-    tasks: Vec<NewTask>,
+/// The connection that writes, opened when there is something to write.
+struct Writer {
+    store: Store,
+    connection: Option<SubmitConnection>,
     give_up_after: Duration,
-) -> Result<Vec<Submitted>, StoreError> {
-    let mut pause = Pause::default();
-    let mut tries = 0;
-    loop {
-        let writing = submit(store, tasks.clone());
-        let written = match tokio::time::timeout(give_up_after, writing).await {
-            Ok(written) => written,
-            Err(_) => Err(StoreError::Timeout {
-                after: give_up_after,
-            }),
-        };
-        tries += 1;
-        match written {
-            Err(error) if error.class() == tasker_shared::store::ErrorClass::Retry && tries < 4 => {
-                tokio::time::sleep(pause.lengthen()).await;
+}
+
+impl Writer {
+    /// Writes a batch; deadlocks and the like are tried again a few times, and so is
+    /// what met a connection that broke while it was idle. If the first try did reach
+    /// the disk, the second finds it by its identity.
+    async fn store(&mut self, tasks: &[NewTask]) -> Result<Vec<Submitted>, StoreError> {
+        let mut pause = Pause::default();
+        let mut tries = 0;
+        loop {
+            let reused = self.connection.is_some();
+            let written = within(self.give_up_after, self.attempt(tasks)).await;
+            tries += 1;
+            let Err(error) = written else {
+                return written;
+            };
+            self.connection = None;
+            let again = error.class() == ErrorClass::Retry || (reused && error.is_transient());
+            if !again || tries == TRIES {
+                return Err(error);
             }
-            other => return other,
+            tokio::time::sleep(pause.lengthen()).await;
         }
+    }
+
+    async fn attempt(&mut self, tasks: &[NewTask]) -> Result<Vec<Submitted>, StoreError> {
+        let connection = match &mut self.connection {
+            Some(open) => open,
+            none => none.insert(SubmitConnection::open(&self.store).await?),
+        };
+        connection.submit(tasks).await
     }
 }
 

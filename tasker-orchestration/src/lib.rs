@@ -7,6 +7,7 @@
 
 mod api;
 mod intake;
+mod repair;
 mod results;
 mod service;
 mod sweep;

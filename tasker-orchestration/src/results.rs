@@ -1,33 +1,36 @@
 //! Result consumers: apply what workers send.
 //!
 //! Each consumer has a connection of its own and takes batch after batch while
-//! there is any; then it waits for a wake, or polls. Several consumers share the
+//! there is any; then it waits for a wake. Several consumers share the
 //! queue by SKIP LOCKED, in this process and in others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announce::announce;
-use tasker_shared::messaging::{Channel, Signal, WakeHub};
+use tasker_shared::messaging::{Channel, Signal};
 use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
-use tasker_shared::supervise::{within, LoopHealth, Pause};
+use tasker_shared::supervise::{within, Contest, LoopHealth, Pause};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn run(store: Store, health: Arc<LoopHealth>, shutdown: CancellationToken) {
     let hub = store.hub();
     let wake = hub.signal(&Channel::Results);
-    let poll = Duration::from_millis(store.engine().poll_interval_ms);
     let mut connection: Option<ResultConnection> = None;
     let mut pause = Pause::default();
+    let mut contest = Contest::default();
     while !shutdown.is_cancelled() {
+        let (mut again, mut rest) = (None, Duration::ZERO);
         let failed = match within(store.patience(), turn(&store, &mut connection)).await {
             Ok(taken) => {
                 health.turned();
                 pause.reset();
                 announce(hub, &taken.advanced);
-                if taken.messages > 0 {
+                if taken.again.is_some_and(|again| again.is_zero()) {
                     continue;
                 }
+                again = taken.again;
+                rest = contest.pause_after(taken.messages > 0);
                 None
             }
             Err(error) => {
@@ -44,33 +47,31 @@ pub(crate) async fn run(store: Store, health: Arc<LoopHealth>, shutdown: Cancell
             }
             continue;
         }
-        let Some(open) = &mut connection else {
+        if connection.is_none() {
             tokio::select! {
                 () = tokio::time::sleep(pause.lengthen()) => {}
                 () = shutdown.cancelled() => return,
             }
             continue;
-        };
+        }
         tokio::select! {
-            () = something_to_do(open, &wake, hub, poll) => {}
+            () = something_to_do(&wake, again, rest) => {}
             () = shutdown.cancelled() => return,
         }
     }
 }
 
-/// Waits for a wake, or until a look at the queue finds something. Looking takes
-/// one statement, a turn takes three. An error ends the wait: the turn will meet
-/// it again and deal with it.
-async fn something_to_do(
-    connection: &mut ResultConnection,
-    wake: &Signal,
-    hub: &WakeHub,
-    poll: Duration,
-) {
-    while !wake.wait(hub.poll_after(poll)).await {
-        if !matches!(connection.is_empty().await, Ok(true)) {
-            return;
+/// Rests, and waits for a wake or until `again`. The timer of this process looks at the
+/// queue for all consumers and wakes them.
+async fn something_to_do(wake: &Signal, again: Option<Duration>, rest: Duration) {
+    if !rest.is_zero() {
+        tokio::time::sleep(rest).await;
+    }
+    match again {
+        Some(again) => {
+            wake.wait(again).await;
         }
+        None => wake.raised().await,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiOptions, AppState, BindError, ServeLimits};
 use crate::intake::{self, IntakeHandle, IntakeOptions};
 use crate::template_loader::TemplateLoader;
-use crate::{results, sweep};
+use crate::{repair, results, sweep};
 
 /// Why orchestration cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,9 @@ impl Loops {
         let health = self.watch("sweep");
         let sweep = sweep::run(store.clone(), health, shutdown.clone());
         self.running.push(tokio::spawn(sweep));
+        let health = self.watch("repair");
+        let repair = repair::run(store.clone(), health, shutdown.clone());
+        self.running.push(tokio::spawn(repair));
         let interval = Duration::from_millis(section.queue_metrics_interval_ms);
         let health = self.watch("measure");
         let measure = measure(store.clone(), interval, health, shutdown.clone());

@@ -18,12 +18,14 @@ mod begin;
 mod claim;
 mod definition;
 mod error;
+mod front;
 pub mod health;
 pub mod migrate;
 mod open;
 pub mod operate;
 pub mod queue;
 pub mod read;
+mod repair;
 mod results;
 pub mod submit;
 mod sweep;
@@ -45,12 +47,13 @@ use crate::messaging::{Channel, WakeHub, WAKE_CHANNEL};
 pub use advance::{AdvanceConnection, Advanced};
 pub use attempt::{Attempt, Report};
 pub use begin::begin;
-pub use claim::{ClaimConnection, ClaimInputs, Claimed, Lease, ParentResults};
+pub use claim::{Claim, ClaimConnection, Claimed, Lease, ParentResults};
 pub use definition::Definition;
 pub use error::{ErrorClass, StoreError};
 pub use open::{migrate_options, OpenError};
+pub use repair::{Repairs, Survey};
 pub use results::{ReportConnection, ResultConnection, ResultsTaken};
-pub use sweep::{Glance, Repairs, Swept};
+pub use sweep::{Delays, Look, Reach};
 pub use worker::WorkerRecord;
 
 /// Access to the database. Cheap to clone; all clones share pool and cache.
@@ -182,7 +185,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// plan made while the tables were empty would be kept and would scan them when
 /// they have grown; forbidding sequential scans makes the plan right from the
 /// first row on, and re-planning for every call would cost more than the call.
-const HOT_PATH: [(&str, &str); 3] = [
+pub const HOT_PATH: [(&str, &str); 3] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("jit", "off"),
@@ -192,7 +195,7 @@ const HOT_PATH: [(&str, &str); 3] = [
 /// table by `= ANY (array)`; everything else is a join of the batch with itself.
 /// The planner takes a batch for a row or ten and would join it by nested loops:
 /// 250,000 comparisons for 500 steps, where a hash join does 500.
-const BATCH_JOINS: (&str, &str) = ("enable_nestloop", "off");
+pub const BATCH_JOINS: (&str, &str) = ("enable_nestloop", "off");
 
 fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> {
     let Some(url) = &database.url else {
@@ -208,5 +211,8 @@ fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> 
         ("search_path", search_path.as_str()),
         ("statement_timeout", statement_timeout.as_str()),
         ("idle_in_transaction_session_timeout", idle_timeout.as_str()),
+        // Loops have connections that may say nothing for hours. What keeps track of
+        // them on the way (NAT, firewalls) forgets silent ones within minutes.
+        ("tcp_keepalives_idle", "60"),
     ]))
 }

@@ -1,10 +1,9 @@
 //! The fetcher: one loop per namespace that claims steps and dispatches them.
 //!
-//! It claims as many as there is room for, at once when there is a wake, and
-//! after a jittered pause otherwise. Room is taken before the claim: a worker
+//! It claims as many as there is room for whenever it is woken: by whoever enqueued
+//! something, or by the poll. Room is taken before the claim: a worker
 //! never holds a step it cannot start.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,15 +11,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tasker_shared::domain::{Namespace, Outcome};
 use tasker_shared::messaging::Channel;
-use tasker_shared::store::{
-    Attempt, ClaimConnection, ClaimInputs, Claimed, Definition, StoreError,
-};
-use tasker_shared::supervise::{within, LoopHealth, Pause};
+use tasker_shared::store::{Attempt, Claim, ClaimConnection, Claimed, Definition, StoreError};
+use tasker_shared::supervise::{within, Contest, LoopHealth, Pause};
 use tasker_shared::telemetry;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::running::Running;
+use crate::running::{Room, Running};
 use crate::seam::{Completion, ExecutionId, ProgressSlot, StepEvent, TaskFacts};
 use crate::service::Shared;
 
@@ -30,24 +26,33 @@ pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<L
         .store
         .hub()
         .signal(&Channel::Steps(namespace.clone()));
-    let poll = Duration::from_millis(shared.store.engine().poll_interval_ms);
     let mut connection: Option<ClaimConnection> = None;
     let mut pause = Pause::default();
+    let mut contest = Contest::default();
     while !shared.drain.is_cancelled() {
-        let permits = tokio::select! {
-            permits = room(&shared) => permits,
+        let room = tokio::select! {
+            room = room(&shared) => room,
             () = shared.drain.cancelled() => return,
         };
-        let turn = turn(&shared, &namespace, &mut connection, permits);
+        let turn = turn(&shared, &namespace, &mut connection, room);
         match within(shared.store.patience(), turn).await {
-            Ok(claimed) => {
+            Ok(Turn { claimed, again }) => {
                 health.turned();
                 pause.reset();
-                if claimed == 0 {
+                let rest = contest.pause_after(claimed > 0);
+                if !rest.is_zero() {
                     tokio::select! {
-                        _ = wake.wait(shared.store.hub().poll_after(poll)) => {}
+                        () = tokio::time::sleep(rest) => {}
                         () = shared.drain.cancelled() => return,
                     }
+                }
+                // What is enqueued from now on raises the wake: no claim for nothing.
+                let _waiting = again.is_none().then(|| shared.waiting.enter(&namespace));
+                tokio::select! {
+                    biased;
+                    () = wake.raised() => {}
+                    () = shared.drain.cancelled() => return,
+                    () = after(again) => {}
                 }
             }
             Err(error) => {
@@ -63,53 +68,86 @@ pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<L
 }
 
 /// Room for at least one step and at most a batch.
-async fn room(shared: &Shared) -> Vec<OwnedSemaphorePermit> {
-    let Ok(first) = shared.room.clone().acquire_owned().await else {
+async fn room(shared: &Shared) -> Vec<Room> {
+    let step = shared.step_room.clone().acquire_owned().await;
+    let handler = shared.handler_room.clone().acquire_owned().await;
+    let (Ok(step), Ok(handler)) = (step, handler) else {
         return Vec::new();
     };
-    let mut permits = vec![first];
-    while permits.len() < shared.options.claim_batch_max {
-        match shared.room.clone().try_acquire_owned() {
-            Ok(permit) => permits.push(permit),
-            Err(_) => break,
-        }
+    let mut rooms = vec![Room {
+        handler: Some(handler),
+        _step: step,
+    }];
+    while rooms.len() < shared.options.claim_batch_max {
+        let (Ok(step), Ok(handler)) = (
+            shared.step_room.clone().try_acquire_owned(),
+            shared.handler_room.clone().try_acquire_owned(),
+        ) else {
+            break;
+        };
+        rooms.push(Room {
+            handler: Some(handler),
+            _step: step,
+        });
     }
-    permits
+    rooms
 }
 
+/// Ends after `pause`, and never without one.
+async fn after(pause: Option<Duration>) {
+    match pause {
+        // No timer for nothing: it would round up to a millisecond.
+        Some(Duration::ZERO) => {}
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What one claim came to.
+#[derive(Default)]
+struct Turn {
+    claimed: usize,
+    /// When to claim again without a wake, as for [`Claim::again`].
+    again: Option<Duration>,
+}
+
+/// Claims as many steps as there is room for.
 async fn turn(
     shared: &Shared,
     namespace: &Namespace,
     connection: &mut Option<ClaimConnection>,
-    permits: Vec<OwnedSemaphorePermit>,
-) -> Result<usize, StoreError> {
+    room: Vec<Room>,
+) -> Result<Turn, StoreError> {
     if connection.is_none() {
         *connection = Some(ClaimConnection::open(&shared.store, namespace).await?);
     }
     let Some(open) = connection else {
-        return Ok(0);
+        return Ok(Turn::default());
     };
-    let claimed = open.claim(permits.len()).await?;
+    let mut claim = open.claim(room.len()).await?;
+    let claimed = std::mem::take(&mut claim.steps);
+    let turn = Turn {
+        claimed: claimed.len(),
+        again: claim.again,
+    };
     if claimed.is_empty() {
-        return Ok(0);
+        return Ok(turn);
     }
     metrics::counter!(telemetry::CLAIMS_TOTAL, "namespace" => namespace.to_string())
         .increment(claimed.len() as u64);
-    let count = claimed.len();
-    let gathered = gather(shared, open, &claimed).await;
-    let (inputs, definitions) = match gathered {
-        Ok(gathered) => gathered,
+    let definitions = match definitions_of(shared, &claimed).await {
+        Ok(definitions) => definitions,
         Err(error) => {
-            give_back(shared, namespace, claimed, permits);
+            give_back(shared, namespace, claimed, room);
             return Err(error);
         }
     };
-    let mut batch = Batch::new(inputs);
-    let mut events = Vec::with_capacity(count);
+    let mut events = Vec::with_capacity(claimed.len());
+    let mut batch = Batch::new(claim);
     let mut homeless = Vec::new();
-    for (step, permit) in claimed.into_iter().zip(permits) {
+    for (step, room) in claimed.into_iter().zip(room) {
         let definition = &definitions[&step.attempt.definition_id];
-        let event = batch.event(shared, definition, step, namespace, permit);
+        let event = batch.event(shared, definition, step, namespace, room);
         if shared.dispatch.has_handler(&event.handler_class) {
             events.push(event);
         } else {
@@ -128,38 +166,27 @@ async fn turn(
     if !events.is_empty() {
         shared.dispatch.dispatch(events, &shared.sink);
     }
-    Ok(count)
+    Ok(turn)
 }
 
 type Definitions = HashMap<i64, Arc<Definition>>;
 
-/// All that the claimed steps need besides their own rows.
-async fn gather(
-    shared: &Shared,
-    connection: &mut ClaimConnection,
-    claimed: &[Claimed],
-) -> Result<(ClaimInputs, Definitions), StoreError> {
-    let inputs = connection.inputs(claimed).await?;
+async fn definitions_of(shared: &Shared, claimed: &[Claimed]) -> Result<Definitions, StoreError> {
     let mut definitions = Definitions::new();
     for step in claimed {
         let id = step.attempt.definition_id;
-        if let Entry::Vacant(vacant) = definitions.entry(id) {
+        if let std::collections::hash_map::Entry::Vacant(vacant) = definitions.entry(id) {
             vacant.insert(shared.store.definition(id).await?);
         }
     }
-    Ok((inputs, definitions))
+    Ok(definitions)
 }
 
 /// Gives claimed steps back uncounted: what they need could not be read.
-fn give_back(
-    shared: &Shared,
-    namespace: &Namespace,
-    claimed: Vec<Claimed>,
-    permits: Vec<OwnedSemaphorePermit>,
-) {
+fn give_back(shared: &Shared, namespace: &Namespace, claimed: Vec<Claimed>, room: Vec<Room>) {
     let started = Instant::now();
     let mut completions = Vec::with_capacity(claimed.len());
-    for (step, permit) in claimed.into_iter().zip(permits) {
+    for (step, room) in claimed.into_iter().zip(room) {
         let execution = execution_of(&step.attempt);
         shared.in_hand.add(
             execution,
@@ -171,7 +198,7 @@ fn give_back(
                 started,
                 deadline: started + shared.options.default_timeout,
                 answered: false,
-                _permit: permit,
+                room,
             },
         );
         completions.push(Completion {
@@ -200,9 +227,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(inputs: ClaimInputs) -> Self {
+    fn new(claim: Claim) -> Self {
         let mut parents: HashMap<i64, Vec<(i32, Arc<Value>)>> = HashMap::new();
-        for parent in inputs.parents {
+        for parent in claim.parents {
             let results = Arc::new(parent.results);
             for child in parent.children {
                 parents
@@ -212,7 +239,7 @@ impl Batch {
             }
         }
         Self {
-            contexts: inputs.contexts,
+            contexts: claim.contexts,
             tasks: HashMap::new(),
             parents,
         }
@@ -242,7 +269,7 @@ impl Batch {
         definition: &Definition,
         step: Claimed,
         namespace: &Namespace,
-        permit: OwnedSemaphorePermit,
+        room: Room,
     ) -> StepEvent {
         let task = self.facts(definition, &step);
         let attempt = step.attempt;
@@ -290,7 +317,7 @@ impl Batch {
                 started,
                 deadline: started + timeout,
                 answered: false,
-                _permit: permit,
+                room,
             },
         );
         event

@@ -10,6 +10,7 @@
 mod fetch;
 mod handler;
 mod keep;
+mod poll;
 mod report;
 mod running;
 mod seam;

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use tasker_shared::announce::announce;
-use tasker_shared::config::Mode;
-use tasker_shared::domain::{check_json, JsonLimits, Outcome, StepError};
+use tasker_shared::config::{Engine, Mode};
+use tasker_shared::domain::{check_json, JsonError, JsonLimits, JsonProblem, Outcome, StepError};
 use tasker_shared::messaging::Channel;
 use tasker_shared::store::{AdvanceConnection, Report, ReportConnection, StoreError};
 use tasker_shared::supervise::{within, LoopHealth, Pause};
@@ -66,16 +66,32 @@ pub(crate) async fn run(
         if !some {
             return;
         }
-        let (executions, reports) = judge(&shared, arrived.drain(..).flatten());
-        for (executions, reports) in executions
-            .chunks(shared.options.report_batch_max)
-            .zip(reports.chunks(shared.options.report_batch_max))
-        {
+        let judged = judge(&shared, arrived.drain(..).flatten());
+        let mut at = 0;
+        while at < judged.reports.len() {
+            let end = at + together(&judged.bytes[at..], shared.options.report_batch_max);
+            let (executions, reports) = (&judged.executions[at..end], &judged.reports[at..end]);
             if !store(&shared, &mut way, executions, reports, &health).await {
                 return;
             }
+            at = end;
         }
     }
+}
+
+/// Most bytes of results stored in one go, unless one alone has more. A batch must be
+/// stored well within the time limit of its statements, or it would be tried again
+/// from the start for ever.
+const TOGETHER_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many reports with results of these sizes are stored in one go.
+fn together(bytes: &[usize], most: usize) -> usize {
+    let mut total = 0;
+    let fitting = bytes.iter().take(most).take_while(|&&bytes| {
+        total += bytes;
+        total <= TOGETHER_MAX_BYTES
+    });
+    fitting.count().max(1)
 }
 
 /// Tries until the batch is stored; false if the worker stops first.
@@ -120,14 +136,18 @@ async fn attempt(
     }
 }
 
-/// Keeps the first outcome of each step that is still in hand, and makes of
-/// results that cannot be stored a failure that says why.
-fn judge(
-    shared: &Shared,
-    completions: impl Iterator<Item = Completion>,
-) -> (Vec<ExecutionId>, Vec<Report>) {
-    let mut executions = Vec::new();
-    let mut reports = Vec::new();
+/// Outcomes on their way to be stored, in three columns.
+#[derive(Default)]
+struct Judged {
+    executions: Vec<ExecutionId>,
+    reports: Vec<Report>,
+    /// Of the results, as JSON.
+    bytes: Vec<usize>,
+}
+
+/// Keeps the first outcome of each step that is still in hand, made storable.
+fn judge(shared: &Shared, completions: impl Iterator<Item = Completion>) -> Judged {
+    let mut judged = Judged::default();
     for Completion { execution, outcome } in completions {
         let Some(answered) = shared.in_hand.answer(&execution) else {
             tracing::debug!(
@@ -136,38 +156,69 @@ fn judge(
             );
             continue;
         };
-        let outcome = storable(shared, outcome);
+        let (outcome, bytes) = storable(shared.store.engine(), outcome);
         let took = answered.started.elapsed().as_secs_f64();
         let namespace = answered.namespace.to_string();
         metrics::histogram!(telemetry::STEP_DURATION_SECONDS, "namespace" => namespace)
             .record(took);
-        executions.push(execution);
-        reports.push(Report {
+        judged.executions.push(execution);
+        judged.bytes.push(bytes);
+        judged.reports.push(Report {
             attempt: answered.attempt,
             outcome,
             stored: false,
         });
     }
-    (executions, reports)
+    judged
 }
 
-fn storable(shared: &Shared, outcome: Outcome) -> Outcome {
-    let Outcome::Success { results } = &outcome else {
-        return outcome;
-    };
-    let engine = shared.store.engine();
-    let limits = JsonLimits {
-        max_bytes: engine.result_max_bytes,
+/// The outcome as it can be stored, and the size of its results. Results that cannot
+/// be stored become a failure that says why; of an error there is always something to
+/// store. So a handler harms no step but its own.
+fn storable(engine: &Engine, outcome: Outcome) -> (Outcome, usize) {
+    let limits = |max_bytes| JsonLimits {
+        max_bytes,
         max_depth: engine.json_max_depth,
     };
-    match check_json(results, &limits) {
-        Ok(()) => outcome,
-        Err(error) => {
-            let message = format!("the handler's results cannot be stored: {error}");
-            let error = StepError::permanent(message)
-                .with_class("Tasker::UnstorableResults")
-                .with_code(error.code());
-            Outcome::Failure { error }
+    let error = match outcome {
+        Outcome::Success { results } => {
+            match check_json(&results, &limits(engine.result_max_bytes)) {
+                Ok(bytes) => return (Outcome::Success { results }, bytes),
+                Err(problem) => unstorable(&problem),
+            }
         }
+        Outcome::Failure { error } => error,
+        other => return (other, 0),
+    };
+    let error = error.storable(&limits(engine.error_max_bytes));
+    (Outcome::Failure { error }, 0)
+}
+
+fn unstorable(problem: &JsonError) -> StepError {
+    let remedy = match problem.problem {
+        JsonProblem::TooLarge { .. } => {
+            "; return a reference to data kept elsewhere, or raise engine.result_max_bytes"
+        }
+        JsonProblem::TooDeep { .. } => "; return it flatter, or raise engine.json_max_depth",
+        // The others say it themselves.
+        _ => "",
+    };
+    StepError::permanent(format!(
+        "the handler's results cannot be stored: {problem}{remedy}"
+    ))
+    .with_class("Tasker::UnstorableResults")
+    .with_code(problem.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{together, TOGETHER_MAX_BYTES};
+
+    #[test]
+    fn large_results_are_stored_a_few_at_a_time_and_small_ones_by_number() {
+        assert_eq!(together(&[10; 700], 500), 500);
+        assert_eq!(together(&[TOGETHER_MAX_BYTES / 4; 10], 500), 4);
+        assert_eq!(together(&[1, TOGETHER_MAX_BYTES, 1], 500), 1);
+        assert_eq!(together(&[TOGETHER_MAX_BYTES * 2, 1], 500), 1);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: a step is here exactly while its lease must be renewed. It comes
 //! in with its claim and leaves when its report is stored or its lease is lost.
+//! Room for another handler is free as soon as the step is answered, so that
+//! handlers run while reports are stored.
 //! The first outcome of a step counts; the handler's answer after a timeout, or
 //! a second answer, finds the step answered and is dropped.
 
@@ -27,8 +29,14 @@ pub(crate) struct Running {
     pub(crate) deadline: Instant,
     /// An outcome is on its way to be stored.
     pub(crate) answered: bool,
-    /// Room for one more claim, given back when the step leaves.
-    pub(crate) _permit: OwnedSemaphorePermit,
+    pub(crate) room: Room,
+}
+
+/// Room for one step: for its handler until that has answered, and for the step
+/// until it leaves.
+pub(crate) struct Room {
+    pub(crate) handler: Option<OwnedSemaphorePermit>,
+    pub(crate) _step: OwnedSemaphorePermit,
 }
 
 /// What a step leaves behind for its report.
@@ -71,6 +79,7 @@ impl InHand {
         let mut steps = self.lock();
         let step = steps.get_mut(execution).filter(|step| !step.answered)?;
         step.answered = true;
+        step.room.handler = None;
         Some(Answered {
             attempt: step.attempt,
             namespace: step.namespace.clone(),

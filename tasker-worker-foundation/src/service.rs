@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::poll::{self, Waiting};
 use crate::running::InHand;
 use crate::seam::{Completion, CompletionSink, Dispatch};
 use crate::{fetch, keep, report, web};
@@ -40,7 +41,11 @@ pub(crate) struct Shared {
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) sink: CompletionSink,
     pub(crate) in_hand: InHand,
-    pub(crate) room: Arc<Semaphore>,
+    /// Handlers that may run at once.
+    pub(crate) handler_room: Arc<Semaphore>,
+    /// Steps that may be in hand, those whose reports are being stored included.
+    pub(crate) step_room: Arc<Semaphore>,
+    pub(crate) waiting: Waiting,
     /// No more claims.
     pub(crate) drain: CancellationToken,
     /// Drained: the loops end.
@@ -89,6 +94,11 @@ pub enum WorkerError {
         source: std::io::Error,
     },
 }
+
+/// Steps in hand for each handler that may run: while the reports of one batch are
+/// stored, the handlers of the next one run. With 1 claims and reports took turns,
+/// and chains in direct mode ran at 14,000 steps/s in place of 17,000.
+const STEPS_PER_HANDLER: usize = 2;
 
 /// How often a worker says that it is there, and looks for new namespaces.
 const REFRESH: Duration = Duration::from_secs(20);
@@ -143,14 +153,16 @@ impl Worker {
             dispatch,
             sink: CompletionSink(sender),
             in_hand: InHand::default(),
-            room: Arc::new(Semaphore::new(section.concurrency)),
+            handler_room: Arc::new(Semaphore::new(section.concurrency)),
+            step_room: Arc::new(Semaphore::new(section.concurrency * STEPS_PER_HANDLER)),
+            waiting: Waiting::default(),
             drain: shutdown,
             stopped,
             loops: Mutex::default(),
             started: Instant::now(),
         });
         // The first look at the namespaces also proves that the database answers.
-        let namespaces = served(&shared).await?;
+        let namespaces = refresh(&shared).await?;
         shared
             .store
             .register_worker(&shared.record(namespaces.clone()))
@@ -161,6 +173,7 @@ impl Worker {
             shared.watch("report"),
         ));
         tokio::spawn(keep::run(shared.clone(), shared.watch("keep")));
+        tokio::spawn(poll::run(shared.clone(), shared.watch("poll")));
         tokio::spawn(web::serve(listener, shared.clone()));
         let followed = tokio::spawn(follow(shared.clone(), namespaces));
         let ended = tokio::spawn(live_and_drain(shared.clone(), followed));
@@ -232,16 +245,22 @@ impl WorkerHandle {
     }
 }
 
-/// Namespaces the worker serves now. Of its own accord it goes only where it has
-/// a handler for something: elsewhere it would park steps that others can run.
-async fn served(shared: &Shared) -> Result<Vec<Namespace>, StoreError> {
-    if !shared.options.namespaces.is_empty() {
-        return Ok(shared.options.namespaces.clone());
-    }
-    shared
+/// Says that the worker is there; the namespaces it serves now. Of its own accord it
+/// goes only where it has a handler for something: elsewhere it would park steps
+/// that others can run.
+async fn refresh(shared: &Shared) -> Result<Vec<Namespace>, StoreError> {
+    let options = &shared.options;
+    let seek = options.namespaces.is_empty();
+    let handlers = shared.dispatch.handler_classes();
+    let found = shared
         .store
-        .namespaces_with(&shared.dispatch.handler_classes())
-        .await
+        .refresh_worker(&options.worker_id, if seek { &handlers } else { &[] })
+        .await?;
+    Ok(if seek {
+        found
+    } else {
+        options.namespaces.clone()
+    })
 }
 
 /// Starts a fetcher for each namespace as it appears, and keeps the worker's row
@@ -274,14 +293,7 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
             _ = templates.wait(jittered(REFRESH)) => {}
             () = shared.drain.cancelled() => break,
         }
-        let turn = async {
-            shared
-                .store
-                .refresh_worker(&shared.options.worker_id)
-                .await?;
-            served(&shared).await
-        };
-        match within(shared.store.patience(), turn).await {
+        match within(shared.store.patience(), refresh(&shared)).await {
             Ok(found) => {
                 namespaces = found;
                 health.turned();

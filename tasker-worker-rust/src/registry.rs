@@ -23,7 +23,9 @@ mod tests {
     #[test]
     fn handlers_are_registered_under_these_classes() {
         let expected = [
+            "Bench::Clock",
             "Bench::Noop",
+            "Bench::Payload",
             "Bench::Sleep",
             "Examples::Add",
             "Examples::FailPermanently",

@@ -4,17 +4,29 @@ use std::process::Command;
 
 use serde_json::Value;
 
-#[test]
-fn a_small_run_counts_what_it_did() {
+mod experiments;
+mod readiness;
+mod report;
+
+/// What a command printed, one record a line.
+fn records(arguments: &str) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_tasker-bench"))
-        .args("linear --tasks 6 --length 3 --in-flight 4 --warm-up 3".split(' '))
+        .args(arguments.split(' '))
         .output()
-        .unwrap();
+        .expect("the program starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    let lines = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(lines.lines().count(), 1, "{lines}");
-    let record: Value = serde_json::from_str(&lines).unwrap();
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let record = |line| serde_json::from_str(line).expect("a line is a record");
+    lines.lines().map(record).collect()
+}
+
+#[test]
+fn a_small_run_counts_what_it_did() {
+    let records = records("linear --tasks 6 --length 3 --in-flight 4 --warm-up 3");
+    let [record] = &records[..] else {
+        panic!("{records:?}")
+    };
     assert_eq!(record["command"], "linear");
     assert_eq!(record["mode"], "queued");
     assert_eq!(record["tasks"], 6);

@@ -70,7 +70,6 @@ pub(super) const KEYS: &[Key] = &[
     key("engine.mode", Kind::Choice(&["queued", "direct"])),
     key("engine.audit", Kind::Choice(&["folded", "live"])),
     integer("engine.lease_ms", 5_000, HOUR_MS),
-    integer("engine.sweep_interval_ms", 100, 600_000),
     integer("engine.poll_interval_ms", 50, 60_000),
     integer("engine.wake_interval_ms", 1, 1_000),
     integer("engine.batch_max_steps", 1, 5_000),

@@ -244,20 +244,25 @@ fn resolve<P: AsRef<str>>(steps: &[(&str, &[P])]) -> (Vec<(u32, u32)>, Vec<Graph
         return (Vec::new(), errors);
     }
     let mut edges = Vec::with_capacity(edge_count);
-    let mut seen = HashSet::new();
+    // Of each step the child that named it last: a parent named twice counts once.
+    let mut named_by = vec![u32::MAX; steps.len()];
+    let mut unknown = HashSet::new();
     for (child, (name, parents)) in steps.iter().enumerate() {
-        seen.clear();
+        let child = child as u32;
+        unknown.clear();
         for parent in *parents {
             let parent = parent.as_ref();
-            if !seen.insert(parent) {
-                continue;
-            }
             let step = || (*name).to_owned();
-            if parent == *name {
-                errors.push(GraphError::SelfEdge { step: step() });
-            } else if let Some(&parent) = index.get(parent) {
-                edges.push((parent, child as u32));
-            } else {
+            if let Some(&found) = index.get(parent) {
+                if std::mem::replace(&mut named_by[found as usize], child) == child {
+                    continue;
+                }
+                if parent == *name {
+                    errors.push(GraphError::SelfEdge { step: step() });
+                } else {
+                    edges.push((found, child));
+                }
+            } else if unknown.insert(parent) {
                 errors.push(GraphError::UnknownDependency {
                     step: step(),
                     dependency: parent.to_owned(),

@@ -153,8 +153,9 @@ pub fn parse_json(bytes: &[u8], limits: &JsonLimits) -> Result<Value, JsonError>
 
 /// Applies the same rules to a value already in memory, such as a handler's result.
 ///
-/// `max_bytes` bounds the compact text the value would be stored as.
-pub fn check_json(value: &Value, limits: &JsonLimits) -> Result<(), JsonError> {
+/// `max_bytes` bounds the compact text the value would be stored as; returns the
+/// length of that text.
+pub fn check_json(value: &Value, limits: &JsonLimits) -> Result<usize, JsonError> {
     // Depth first: it bounds the recursion of everything after it.
     check_value(value, &mut Vec::new(), limits)?;
     let mut counter = ByteCounter::default();
@@ -165,7 +166,7 @@ pub fn check_json(value: &Value, limits: &JsonLimits) -> Result<(), JsonError> {
             limit: limits.max_bytes,
         }));
     }
-    Ok(())
+    Ok(counter.bytes)
 }
 
 fn check_value(

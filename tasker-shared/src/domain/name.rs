@@ -102,7 +102,10 @@ macro_rules! name_type {
             type Error = NameError;
 
             fn try_from(text: String) -> Result<Self, NameError> {
-                Self::parse(&text)
+                match $check(&text) {
+                    Ok(()) => Ok(Self(text)),
+                    Err(problem) => Err(NameError::new(Self::KIND, &text, problem)),
+                }
             }
         }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Map, Value};
 
+use super::json::{check_json, JsonLimits};
 use super::retry::RetryPolicy;
 
 /// Why an attempt failed, as the engine sees it.
@@ -124,6 +125,42 @@ impl StepError {
         self
     }
 
+    /// The error as it can be stored, whatever a handler put into it: without U+0000,
+    /// without a context that breaks the rules for JSON, and as at most
+    /// `limits.max_bytes` of JSON (1,024 or more). What is too large goes in this order:
+    /// the backtrace, the context, the end of the message.
+    #[must_use]
+    pub fn storable(mut self, limits: &JsonLimits) -> Self {
+        without_nul(&mut self.message);
+        if let Some(backtrace) = &mut self.backtrace {
+            without_nul(backtrace);
+        }
+        short_name(&mut self.error_class);
+        if let Some(code) = &mut self.error_code {
+            short_name(code);
+        }
+        if let Some(Err(problem)) = self.context.as_ref().map(|c| check_json(c, limits)) {
+            self.context = Some(json!(format!("(left out: {problem})")));
+        }
+        let fits = |error: &Self| {
+            serde_json::to_vec(error).is_ok_and(|text| text.len() <= limits.max_bytes)
+        };
+        let told = "(cut: the error was too large)";
+        if !fits(&self) {
+            self.backtrace = self.backtrace.map(|_| told.to_owned());
+        }
+        if !fits(&self) {
+            self.context = self.context.map(|_| json!(told));
+        }
+        let mut kept = self.message.len();
+        while !fits(&self) && kept > 0 {
+            kept /= 2;
+            cut(&mut self.message, kept);
+            self.message.push_str(" (cut)");
+        }
+        self
+    }
+
     /// The keys a failure adds to the step's `results`, named as in Rails.
     pub fn result_keys(&self) -> Value {
         let mut keys = Map::new();
@@ -143,6 +180,30 @@ impl StepError {
     }
 }
 
+/// Longest class or code of an error that is stored.
+const MAX_NAME_BYTES: usize = 128;
+
+fn short_name(name: &mut String) {
+    name.retain(|c| !c.is_control());
+    cut(name, MAX_NAME_BYTES);
+}
+
+fn without_nul(text: &mut String) {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{FFFD}");
+    }
+}
+
+/// Cuts `text` to at most `max` bytes, between characters.
+fn cut(text: &mut String, max: usize) {
+    let mut end = max.min(text.len());
+    // `str::floor_char_boundary` is not stable in the Rust version we support.
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
 impl std::fmt::Display for StepError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.error_class, self.message)
@@ -153,7 +214,7 @@ impl std::error::Error for StepError {}
 
 /// What became of one attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The handler returned a result.
     Success { results: Value },
@@ -324,7 +385,62 @@ mod tests {
         ));
     }
 
+    const SMALL: JsonLimits = JsonLimits {
+        max_bytes: 1_024,
+        max_depth: 8,
+    };
+
+    #[test]
+    fn an_error_within_the_limits_is_stored_as_it_is() {
+        let mut error = StepError::permanent("no such card").with_context(json!({"card": 4}));
+        error.backtrace = Some("at line 7".to_owned());
+        assert_eq!(error.clone().storable(&SMALL), error);
+    }
+
+    #[test]
+    fn of_an_error_that_is_too_large_the_message_stays_longest() {
+        let mut error = StepError::permanent("why").with_context(json!("x".repeat(600)));
+        error.backtrace = Some("y".repeat(600));
+        let stored = error.clone().storable(&SMALL);
+        assert_eq!(
+            (stored.message, stored.context),
+            (error.message.clone(), error.context.clone())
+        );
+        assert_eq!(
+            stored.backtrace.as_deref(),
+            Some("(cut: the error was too large)")
+        );
+        error.message = "é".repeat(600);
+        let stored = error.storable(&SMALL);
+        assert!(stored.message.starts_with("éé") && stored.message.ends_with(" (cut)"));
+    }
+
+    #[test]
+    fn a_context_that_is_no_storable_json_is_left_out_with_the_reason() {
+        let deep = (0..500).fold(json!(1), |inner, _| json!([inner]));
+        for (context, why) in [(deep, "nested deeper"), (json!({"a": "\0"}), "U+0000")] {
+            let stored = StepError::permanent("no")
+                .with_context(context)
+                .storable(&SMALL);
+            let told = stored.context.unwrap();
+            assert!(told.as_str().unwrap().contains(why), "{told}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_error_can_be_made_storable(
+            message in "\\PC{0,20}[\\x00-\\x1fa-zé\"]{0,3000}",
+            class in "[\\x00-\\x1f\"a-z]{0,3000}",
+            code in "[\\x00-\\x1f\"a-z]{0,3000}",
+            backtrace in proptest::option::of("[\\x00-\\x1f\"a-z]{0,3000}"),
+        ) {
+            let mut error = StepError::retryable(message).with_class(class).with_code(code);
+            error.backtrace = backtrace;
+            let stored = serde_json::to_value(error.storable(&SMALL)).unwrap();
+            prop_assert!(check_json(&stored, &SMALL).is_ok(), "{}", stored);
+        }
+
         #[test]
         fn no_attempt_beyond_the_limit_is_ever_granted(attempt in 1u32..200, limit in 0u32..120, retryable: bool) {
             let change = judge(StepError::retryable("x"), limits(attempt, limit, retryable));

@@ -88,7 +88,7 @@ impl Default for TemplateLimits {
     fn default() -> Self {
         Self {
             max_bytes: 256 * 1024,
-            max_steps: 10_000,
+            max_steps: 20_000,
         }
     }
 }
@@ -140,7 +140,7 @@ fn read(
         return None;
     }
     let root = yaml::parse(text, problems)?;
-    let Kind::Map(fields) = &root.kind else {
+    let Kind::Map(fields) = root.kind else {
         let message = format!("a template is a map of fields, not {}", root.describe());
         problems.add(Some(root.line), None, "wrong_type", message);
         return None;

@@ -25,6 +25,8 @@ struct Shared {
     pending: Mutex<BTreeSet<String>>,
     arrived: Notify,
     signals: Mutex<HashMap<String, Vec<Signal>>>,
+    /// Raised together with all others, and by nothing else.
+    missed: Mutex<Vec<Signal>>,
     /// Backend that sends our wakes: hearing ourselves would wake us twice.
     sender_pid: AtomicU32,
     /// Wakes of other processes are being heard, as far as one can tell.
@@ -49,6 +51,7 @@ impl WakeHub {
             pending: Mutex::default(),
             arrived: Notify::new(),
             signals: Mutex::default(),
+            missed: Mutex::default(),
             sender_pid: AtomicU32::new(0),
             listening: AtomicBool::new(false),
         });
@@ -69,6 +72,14 @@ impl WakeHub {
             .entry(channel.name())
             .or_default()
             .push(signal.clone());
+        signal
+    }
+
+    /// A signal that is raised when wakes may have passed unheard: the connection
+    /// that hears them was lost, or is there again.
+    pub fn missed(&self) -> Signal {
+        let signal = Signal::default();
+        lock(&self.shared.missed).push(signal.clone());
         signal
     }
 
@@ -93,6 +104,12 @@ impl WakeHub {
             self.shared.arrived.notify_one();
         }
     }
+
+    /// Wakes whoever waits for `channel` in this process, and nobody else: a look
+    /// has found what a wake should have told.
+    pub fn raise(&self, channel: &Channel) {
+        self.shared.raise(&channel.name());
+    }
 }
 
 impl Shared {
@@ -104,6 +121,9 @@ impl Shared {
 
     fn raise_all(&self) {
         for signal in lock(&self.signals).values().flatten() {
+            signal.raise();
+        }
+        for signal in lock(&self.missed).iter() {
             signal.raise();
         }
     }
@@ -179,8 +199,11 @@ async fn listen(connect: PgConnectOptions, shared: Arc<Shared>, ended: Cancellat
             error = listen_until_lost(&connect, &shared, &mut pause) => error,
             () = ended.cancelled() => return,
         };
-        shared.listening.store(false, Ordering::Relaxed);
         tracing::debug!(%error, "not listening for wakes; polling goes on");
+        // Everybody looks at once, and then as often as polling alone needs.
+        if shared.listening.swap(false, Ordering::Relaxed) {
+            shared.raise_all();
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = ended.cancelled() => return,
@@ -206,7 +229,7 @@ async fn listen_until_lost(
         match listener.try_recv().await {
             Ok(Some(wake)) if wake.process_id() == shared.sender_pid.load(Ordering::Relaxed) => {}
             Ok(Some(wake)) => shared.raise(wake.payload()),
-            // The connection was lost; the next call makes it again.
+            // The connection was lost, and is there again.
             Ok(None) => shared.raise_all(),
             Err(error) => return error,
         }

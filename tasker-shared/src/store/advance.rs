@@ -88,17 +88,18 @@ impl AdvanceConnection {
         Ok(done)
     }
 
-    /// Ends the attempts of one namespace whose lease has run out, `limit` at most.
+    /// Ends the attempts of one namespace whose lease has run out; `messages` are
+    /// those that [`look`](Self::look) has found.
     ///
     /// # Errors
     /// As [`advance`](Self::advance).
     pub async fn reclaim(
         &mut self,
         namespace: &Namespace,
-        limit: usize,
+        messages: &[i64],
     ) -> Result<Advanced, StoreError> {
         let rows = sqlx::query(&queue::for_namespace(LOST, namespace))
-            .bind(limit as i64)
+            .bind(messages)
             .fetch_all(&mut self.connection)
             .await?;
         let mut decided = Vec::with_capacity(rows.len());
@@ -144,7 +145,7 @@ impl AdvanceConnection {
         };
         let policy = definition.retry_policy(attempt.named_step_id);
         let change = decide(report.outcome, limits, &policy, &mut rand::rng());
-        let decided = Decided::new(change, report.stored, self.store.engine().error_max_bytes);
+        let decided = Decided::new(change, report.stored);
         Ok((definition.namespace().clone(), (attempt, decided)))
     }
 
@@ -159,7 +160,7 @@ impl AdvanceConnection {
             .or_insert_with(|| queue::for_namespace(ADVANCE, namespace));
         let batch = Batch::of(decided);
         let since = std::time::Instant::now();
-        let rows = sqlx::query(statement)
+        let row = sqlx::query(statement)
             .bind(&batch.steps)
             .bind(&batch.tasks)
             .bind(&batch.numbers)
@@ -172,28 +173,25 @@ impl AdvanceConnection {
             .bind(&batch.notes)
             .bind(&batch.backoffs)
             .bind(&batch.only_expired)
-            .fetch_all(&mut self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         metrics::histogram!(telemetry::ADVANCE_DURATION_SECONDS)
             .record(since.elapsed().as_secs_f64());
         metrics::histogram!(telemetry::ADVANCE_BATCH_STEPS).record(batch.steps.len() as f64);
-        let mut applied = HashSet::with_capacity(batch.steps.len());
-        let mut advanced = Advanced::default();
-        for row in rows {
-            let id: i64 = row.try_get("id")?;
-            match row.try_get::<&str, _>("kind")? {
-                "step" => {
-                    applied.insert(id);
-                }
-                "ready" => advanced.enqueued += 1,
-                _ => {
-                    let state = row.try_get::<&str, _>("state")?;
-                    advanced
-                        .finished
-                        .extend(State::parse(state).map(|state| (id, state)));
-                }
-            }
-        }
+        let applied: Vec<i64> = row.try_get("applied")?;
+        let mut applied: HashSet<i64> = applied.into_iter().collect();
+        let finished: Vec<i64> = row.try_get("finished")?;
+        let states: Vec<String> = row.try_get("states")?;
+        let states = states.iter().map(|state| State::parse(state));
+        let mut advanced = Advanced {
+            enqueued: row.try_get::<i64, _>("enqueued")? as usize,
+            finished: finished
+                .into_iter()
+                .zip(states)
+                .filter_map(|(task, state)| Some((task, state?)))
+                .collect(),
+            ..Advanced::default()
+        };
         for (attempt, change) in batch.attempts.iter().zip(&batch.changes) {
             // The second report of one execution finds the step gone from
             // `applied`, as it finds its message gone from the queue.
@@ -242,7 +240,7 @@ struct Decided {
 }
 
 impl Decided {
-    fn new(change: Change, stored: bool, error_max_bytes: usize) -> Self {
+    fn new(change: Change, stored: bool) -> Self {
         let plain = |change| Self {
             change,
             payload: None,
@@ -261,9 +259,9 @@ impl Decided {
             Change::Retry { error, delay_ms } => Self {
                 delay_ms: delay_ms as i64,
                 backoff_seconds: error.retry_after_ms.map(|_| delay_ms.div_ceil(1000) as i32),
-                ..plain(code::RETRY).failing(error, error_max_bytes)
+                ..plain(code::RETRY).failing(&error)
             },
-            Change::Fail { error } => plain(code::FAIL).failing(error, error_max_bytes),
+            Change::Fail { error } => plain(code::FAIL).failing(&error),
             Change::HandBack => plain(code::HAND_BACK),
             Change::Park {
                 handler_class,
@@ -276,52 +274,13 @@ impl Decided {
         }
     }
 
-    fn failing(self, error: StepError, max_bytes: usize) -> Self {
-        let error = cut_to_size(error, max_bytes);
+    fn failing(self, error: &StepError) -> Self {
         Self {
             payload: Some(error.result_keys()),
             note: Some(error.kind.as_str().to_owned()),
-            error: Some(serde_json::to_value(&error).unwrap_or_else(|_| json!(error.message))),
+            error: Some(serde_json::to_value(error).unwrap_or_else(|_| json!(error.message))),
             ..self
         }
-    }
-}
-
-/// Cuts an error that is larger than the limit: the backtrace goes first, then
-/// the context, then the end of the message. A failure must always be storable.
-fn cut_to_size(mut error: StepError, max_bytes: usize) -> StepError {
-    let size = |e: &StepError| serde_json::to_vec(e).map_or(usize::MAX, |bytes| bytes.len());
-    if size(&error) <= max_bytes {
-        return error;
-    }
-    error.backtrace = error
-        .backtrace
-        .map(|_| "(cut: the error was too large)".to_owned());
-    if size(&error) > max_bytes {
-        error.context = error
-            .context
-            .map(|_| json!("(cut: the error was too large)"));
-    }
-    if size(&error) > max_bytes {
-        let keep = error.message.floor_char_boundary_at(max_bytes / 4);
-        error.message.truncate(keep);
-        error.message.push_str(" (cut)");
-    }
-    error
-}
-
-/// `str::floor_char_boundary` is not stable in the Rust version we support.
-trait FloorBoundary {
-    fn floor_char_boundary_at(&self, index: usize) -> usize;
-}
-
-impl FloorBoundary for String {
-    fn floor_char_boundary_at(&self, index: usize) -> usize {
-        let mut index = index.min(self.len());
-        while !self.is_char_boundary(index) {
-            index -= 1;
-        }
-        index
     }
 }
 

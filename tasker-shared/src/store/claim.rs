@@ -1,18 +1,19 @@
 //! Claims: taking steps out of a queue, and keeping what was taken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::front::Front;
 use super::{queue, Attempt, Store, StoreError, BATCH_JOINS, HOT_PATH};
 use crate::config::Audit;
 use crate::domain::Namespace;
 
 const CLAIM: &str = include_str!("sql/claim.sql");
 const CLAIM_LIVE: &str = include_str!("sql/claim_live.sql");
-const CLAIM_INPUTS: &str = include_str!("sql/claim_inputs.sql");
 const RENEW: &str = include_str!("sql/renew.sql");
 
 /// A step with an attempt under way.
@@ -26,12 +27,17 @@ pub struct Claimed {
     pub traceparent: Option<String>,
 }
 
-/// What the claimed steps need besides their own rows.
+/// Steps that were claimed together, and what they need besides their own rows.
 #[derive(Debug, Default)]
-pub struct ClaimInputs {
+pub struct Claim {
+    /// In order of priority and age.
+    pub steps: Vec<Claimed>,
     /// Contexts by task id.
     pub contexts: HashMap<i64, Value>,
     pub parents: Vec<ParentResults>,
+    /// When to claim again without waiting for a wake: at once if there may be more
+    /// steps, later if not the whole queue was read. `None`: everything was seen.
+    pub again: Option<Duration>,
 }
 
 /// Results of one parent, and the claimed steps it is a parent of.
@@ -57,6 +63,7 @@ pub struct ClaimConnection {
     connection: PgConnection,
     claim: String,
     lease_ms: i64,
+    front: Front,
 }
 
 impl ClaimConnection {
@@ -73,6 +80,7 @@ impl ClaimConnection {
             connection: store.dedicated(&settings).await?,
             claim: queue::for_namespace(&CLAIM.replace("{live}", live), namespace),
             lease_ms: store.engine().lease_ms as i64,
+            front: Front::default(),
         })
     }
 
@@ -82,58 +90,38 @@ impl ClaimConnection {
     ///
     /// # Errors
     /// As for any statement; after one the connection should be opened anew.
-    pub async fn claim(&mut self, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim(&mut self, limit: usize) -> Result<Claim, StoreError> {
+        let reading = self.front.begin();
         let rows = sqlx::query(&self.claim)
             .bind(limit as i64)
             .bind(self.lease_ms)
+            .bind(reading.from)
             .fetch_all(&mut self.connection)
             .await?;
-        let mut claimed: Vec<Claimed> = Vec::with_capacity(rows.len());
+        let mut claim = Claim::default();
         for row in rows {
-            let step = claimed_of(&row)?;
-            // A step has one message; a second one, made by hand, is left to the
-            // repair sweep.
-            if !claimed
-                .iter()
-                .any(|c| c.attempt.step_id == step.attempt.step_id)
-            {
-                claimed.push(step);
+            if row.try_get::<Option<i64>, _>("workflow_step_id")?.is_some() {
+                claim.steps.push(claimed_of(&row)?);
+            } else if let Some(children) = row.try_get("children")? {
+                claim.parents.push(ParentResults {
+                    named_step_id: row.try_get("named_step_id")?,
+                    results: json_of(&row, "body")?,
+                    children,
+                });
+            } else {
+                let context = json_of(&row, "body")?;
+                claim.contexts.insert(row.try_get("task_id")?, context);
             }
         }
-        Ok(claimed)
-    }
-
-    /// Contexts and parents' results for claimed steps.
-    ///
-    /// # Errors
-    /// As for any statement.
-    pub async fn inputs(&mut self, claimed: &[Claimed]) -> Result<ClaimInputs, StoreError> {
-        let steps: Vec<i64> = claimed.iter().map(|c| c.attempt.step_id).collect();
-        let mut tasks: Vec<i64> = claimed.iter().map(|c| c.attempt.task_id).collect();
-        tasks.sort_unstable();
-        tasks.dedup();
-        let rows = sqlx::query(CLAIM_INPUTS)
-            .bind(&steps)
-            .bind(&tasks)
-            .fetch_all(&mut self.connection)
-            .await?;
-        let mut inputs = ClaimInputs::default();
-        for row in rows {
-            let body = row
-                .try_get::<Option<Value>, _>("body")?
-                .unwrap_or(Value::Null);
-            match row.try_get::<Option<i32>, _>("named_step_id")? {
-                None => {
-                    inputs.contexts.insert(row.try_get("id")?, body);
-                }
-                Some(named_step_id) => inputs.parents.push(ParentResults {
-                    named_step_id,
-                    results: body,
-                    children: row.try_get("children")?,
-                }),
-            }
-        }
-        Ok(inputs)
+        claim
+            .steps
+            .sort_unstable_by_key(|step| step.attempt.message_id);
+        let found = claim.steps.iter().map(|step| step.attempt.message_id);
+        claim.again = self.front.end(reading, found, limit);
+        // A step has one message; a later one, made by hand, is left to the repair.
+        let mut seen = HashSet::with_capacity(claim.steps.len());
+        claim.steps.retain(|step| seen.insert(step.attempt.step_id));
+        Ok(claim)
     }
 }
 
@@ -184,12 +172,13 @@ impl Store {
     }
 }
 
+fn json_of(row: &PgRow, column: &str) -> Result<Value, sqlx::Error> {
+    Ok(row
+        .try_get::<Option<Value>, _>(column)?
+        .unwrap_or(Value::Null))
+}
+
 fn claimed_of(row: &PgRow) -> Result<Claimed, sqlx::Error> {
-    let json = |column: &str| -> Result<Value, sqlx::Error> {
-        Ok(row
-            .try_get::<Option<Value>, _>(column)?
-            .unwrap_or(Value::Null))
-    };
     Ok(Claimed {
         attempt: Attempt {
             step_id: row.try_get("workflow_step_id")?,
@@ -202,8 +191,8 @@ fn claimed_of(row: &PgRow) -> Result<Claimed, sqlx::Error> {
             retry_limit: row.try_get("retry_limit")?,
             retryable: row.try_get("retryable")?,
         },
-        inputs: json("inputs")?,
-        previous_results: json("results")?,
+        inputs: json_of(row, "body")?,
+        previous_results: json_of(row, "previous")?,
         correlation_id: row.try_get("correlation_id")?,
         traceparent: row.try_get("traceparent")?,
     })

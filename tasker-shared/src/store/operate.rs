@@ -20,6 +20,7 @@ use super::{begin, queue, StoreError};
 use crate::domain::{Namespace, State};
 
 pub use exhausted::fail_exhausted;
+pub(super) use exhausted::EXHAUSTED;
 pub use steps::{cancel_step, resolve_step, retry_step};
 pub use tasks::{cancel_task, retry_task};
 
@@ -236,7 +237,7 @@ async fn propagate(
     satisfies: bool,
     again: bool,
 ) -> Result<bool, OperateError> {
-    let rows = sqlx::query(&queue::for_namespace(OPERATOR, &task.namespace))
+    let row = sqlx::query(&queue::for_namespace(OPERATOR, &task.namespace))
         .bind(effects.iter().map(|(step, _)| *step).collect::<Vec<_>>())
         .bind(task.task_id)
         .bind(satisfies)
@@ -249,13 +250,10 @@ async fn propagate(
                 .collect::<Vec<_>>(),
         )
         .bind(effects.iter().map(|(_, e)| e.failed).collect::<Vec<_>>())
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await?;
-    let mut enqueued = again && !effects.is_empty();
-    for row in rows {
-        enqueued |= row.try_get::<&str, _>("kind")? == "ready";
-    }
-    Ok(enqueued)
+    let opened = row.try_get::<i64, _>("enqueued")? > 0;
+    Ok(opened || (again && !effects.is_empty()))
 }
 
 /// Audit metadata of a verb.

@@ -6,7 +6,7 @@
 
 use sqlx::{Executor as _, PgConnection};
 
-use super::StoreError;
+use super::{Store, StoreError};
 use crate::domain::Namespace;
 
 /// The queue workers send their reports to.
@@ -26,6 +26,33 @@ pub(super) fn for_namespace(sql: &str, namespace: &Namespace) -> String {
     sql.replace("{queue}", &steps_table(namespace))
         .replace("{namespace}", namespace.as_str())
 }
+
+impl Store {
+    /// Those of `namespaces` that have a step no worker holds; one statement. Its
+    /// message may still be of no use to a claim.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn claimable(&self, namespaces: &[Namespace]) -> Result<Vec<Namespace>, StoreError> {
+        let each: Vec<String> = namespaces
+            .iter()
+            .map(|namespace| for_namespace(ANY_VISIBLE, namespace))
+            .collect();
+        if each.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<String> = sqlx::query_scalar(&each.join(" UNION ALL "))
+            .fetch_all(self.pool())
+            .await?;
+        Ok(names
+            .iter()
+            .filter_map(|name| Namespace::parse(name).ok())
+            .collect())
+    }
+}
+
+const ANY_VISIBLE: &str = "SELECT '{namespace}' WHERE EXISTS
+    (SELECT FROM pgmq.{queue} WHERE vt <= statement_timestamp())";
 
 /// Makes the queue of a namespace if it is not there.
 ///

@@ -6,20 +6,22 @@
 //! sent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::PgConnection;
 
+use super::front::Front;
 use super::queue::{self, RESULTS_TABLE};
 use super::{AdvanceConnection, Advanced, Report, Store, StoreError, HOT_PATH};
 use crate::domain::{Namespace, Outcome};
 
-/// Most reports in one message.
-const REPORTS_PER_MESSAGE: usize = 100;
-/// Most messages applied in one transaction.
-const MESSAGES_PER_TRANSACTION: i64 = 10;
+/// Most reports in one message. A transaction takes as many messages as can hold
+/// `engine.batch_max_steps` reports together.
+const REPORTS_PER_MESSAGE: usize = 50;
 
 #[derive(Serialize, Deserialize)]
 struct Message<R> {
@@ -88,7 +90,7 @@ impl ReportConnection {
             }
         }
         let messages: Vec<Json<Message<&[Report]>>> = light
-            .chunks(REPORTS_PER_MESSAGE)
+            .chunks(REPORTS_PER_MESSAGE.min(self.store.engine().batch_max_steps))
             .map(|reports| Json(Message { reports }))
             .collect();
         // A transaction each: with several task locks at once their order would
@@ -156,6 +158,8 @@ fn is_larger_than(value: &Value, limit: usize) -> bool {
 #[derive(Debug, Default)]
 pub struct ResultsTaken {
     pub messages: usize,
+    /// When to look again without waiting for a wake, as for a claim.
+    pub again: Option<Duration>,
     pub reports: usize,
     pub advanced: BTreeMap<Namespace, Advanced>,
     /// Messages that were no batch of reports; kept in `tasker.unreadable_messages`.
@@ -165,9 +169,9 @@ pub struct ResultsTaken {
 /// Orchestration's connection for applying what is in the results queue.
 pub struct ResultConnection {
     advance: AdvanceConnection,
-    batch_max_steps: usize,
+    messages_max: usize,
     take: String,
-    delete: String,
+    front: Front,
 }
 
 impl ResultConnection {
@@ -176,28 +180,17 @@ impl ResultConnection {
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             advance: AdvanceConnection::open(store).await?,
-            batch_max_steps: store.engine().batch_max_steps,
+            messages_max: (store.engine().batch_max_steps / REPORTS_PER_MESSAGE).max(1),
             take: format!(
-                "SELECT msg_id, message FROM pgmq.{RESULTS_TABLE}
-                  WHERE vt <= clock_timestamp()
-                  ORDER BY msg_id LIMIT $1 FOR UPDATE SKIP LOCKED"
+                "DELETE FROM pgmq.{RESULTS_TABLE}
+                  WHERE msg_id = ANY (ARRAY(
+                        SELECT msg_id FROM pgmq.{RESULTS_TABLE}
+                         WHERE msg_id >= $2 AND vt <= clock_timestamp()
+                         ORDER BY msg_id LIMIT $1 FOR UPDATE SKIP LOCKED))
+                 RETURNING msg_id, message"
             ),
-            delete: format!("DELETE FROM pgmq.{RESULTS_TABLE} WHERE msg_id = ANY ($1)"),
+            front: Front::default(),
         })
-    }
-
-    /// Whether there is nothing to take. Not cancel safe: open the connection anew
-    /// after a cancelled call.
-    ///
-    /// # Errors
-    /// As for any statement.
-    pub async fn is_empty(&mut self) -> Result<bool, StoreError> {
-        let sql = format!(
-            "SELECT NOT EXISTS (SELECT 1 FROM pgmq.{RESULTS_TABLE} WHERE vt <= clock_timestamp())"
-        );
-        Ok(sqlx::query_scalar(&sql)
-            .fetch_one(&mut self.advance.connection)
-            .await?)
     }
 
     /// Takes messages, applies their reports and deletes them, all in one
@@ -208,7 +201,7 @@ impl ResultConnection {
     /// As for any statement. The connection must be opened anew then: it may be
     /// inside a transaction, which the server rolls back when it closes.
     pub async fn process(&mut self) -> Result<ResultsTaken, StoreError> {
-        self.process_up_to(MESSAGES_PER_TRANSACTION).await
+        self.process_up_to(self.messages_max).await
     }
 
     /// As [`process`](Self::process), one message: to find the one that fails.
@@ -219,43 +212,51 @@ impl ResultConnection {
         self.process_up_to(1).await
     }
 
-    async fn process_up_to(&mut self, limit: i64) -> Result<ResultsTaken, StoreError> {
+    async fn process_up_to(&mut self, limit: usize) -> Result<ResultsTaken, StoreError> {
         self.run("BEGIN").await?;
-        let rows: Vec<(i64, Value)> = sqlx::query_as(&self.take)
-            .bind(limit)
-            .fetch_all(&mut self.advance.connection)
-            .await?;
-        let mut taken = ResultsTaken::default();
-        if rows.is_empty() {
+        let (messages, again) = self.take(limit).await?;
+        let mut taken = ResultsTaken {
+            messages: messages.len(),
+            again,
+            ..ResultsTaken::default()
+        };
+        if messages.is_empty() {
             self.run("ROLLBACK").await?;
             return Ok(taken);
         }
         let mut reports = Vec::new();
-        let mut messages = Vec::with_capacity(rows.len());
-        for (message_id, message) in rows {
-            if reports.len() >= self.batch_max_steps {
-                // What is left stays in the queue, for the next turn or another
-                // consumer.
-                break;
-            }
-            messages.push(message_id);
-            match Message::<Vec<Report>>::deserialize(&message) {
+        for (_, message) in messages {
+            match serde_json::from_str::<Message<Vec<Report>>>(message.get()) {
                 Ok(mut batch) => reports.append(&mut batch.reports),
                 Err(problem) => {
                     taken.unreadable += 1;
-                    self.keep_unreadable(&message, &problem.to_string()).await?;
+                    self.keep_unreadable(message, &problem.to_string()).await?;
                 }
             }
         }
-        taken.messages = messages.len();
         taken.reports = reports.len();
         taken.advanced = self.advance.advance(reports).await?;
-        sqlx::query(&self.delete)
-            .bind(&messages)
-            .execute(&mut self.advance.connection)
-            .await?;
         self.run("COMMIT").await?;
         Ok(taken)
+    }
+
+    /// Takes the oldest messages out of the queue, in any order, and says when to
+    /// look again. As text: whatever is in it, it can be read and set aside, and a
+    /// tree made only to be read into reports would cost more than reading them.
+    async fn take(
+        &mut self,
+        limit: usize,
+    ) -> Result<(Vec<(i64, Box<RawValue>)>, Option<Duration>), StoreError> {
+        let reading = self.front.begin();
+        let messages: Vec<(i64, Json<Box<RawValue>>)> = sqlx::query_as(&self.take)
+            .bind(limit as i64)
+            .bind(reading.from)
+            .fetch_all(&mut self.advance.connection)
+            .await?;
+        let found = messages.iter().map(|(id, _)| *id);
+        let again = self.front.end(reading, found, limit);
+        let messages = messages.into_iter().map(|(id, Json(text))| (id, text));
+        Ok((messages.collect(), again))
     }
 
     /// Moves the oldest message aside, after it has failed by itself. The steps
@@ -265,26 +266,22 @@ impl ResultConnection {
     /// As [`process`](Self::process).
     pub async fn set_aside_one(&mut self, problem: &str) -> Result<(), StoreError> {
         self.run("BEGIN").await?;
-        let row: Option<(i64, Value)> = sqlx::query_as(&self.take)
-            .bind(1_i64)
-            .fetch_optional(&mut self.advance.connection)
-            .await?;
-        if let Some((message_id, message)) = row {
-            self.keep_unreadable(&message, problem).await?;
-            sqlx::query(&self.delete)
-                .bind(vec![message_id])
-                .execute(&mut self.advance.connection)
-                .await?;
+        for (_, message) in self.take(1).await?.0 {
+            self.keep_unreadable(message, problem).await?;
         }
         self.run("COMMIT").await
     }
 
-    async fn keep_unreadable(&mut self, message: &Value, problem: &str) -> Result<(), StoreError> {
+    async fn keep_unreadable(
+        &mut self,
+        message: Box<RawValue>,
+        problem: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO tasker.unreadable_messages (queue, message, problem) VALUES ($1, $2, $3)",
         )
         .bind(super::queue::RESULTS_QUEUE)
-        .bind(message)
+        .bind(Json(message))
         .bind(problem)
         .execute(&mut self.advance.connection)
         .await?;

@@ -1,8 +1,8 @@
 //! Submission: from a request to rows.
 //!
 //! [`prepare`] checks a request against its template and touches nothing;
-//! [`submit`] writes any number of prepared tasks in one transaction, one
-//! statement a table, roots enqueued in it.
+//! [`SubmitConnection`] writes any number of prepared tasks in one transaction, one
+//! statement a namespace, roots enqueued in it.
 
 mod identity;
 mod prepare;
@@ -17,7 +17,7 @@ use super::Definition;
 use crate::wire::TaskView;
 
 pub use prepare::{prepare, SubmitError};
-pub use write::submit;
+pub use write::SubmitConnection;
 
 /// A checked task, ready to be written.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use chrono::NaiveDateTime;
 use serde_json::Value;
 use sqlx::{PgConnection, Row};
 
-use super::{begin, queue, Definition, Store, StoreError};
+use super::{begin, queue, Definition, Store, StoreError, BATCH_JOINS};
 use crate::domain::{Namespace, Template, TemplateName, Version};
 use crate::messaging::Channel;
 use crate::wire::{TemplateDetail, TemplateSummary};
@@ -150,6 +150,13 @@ async fn catalogue_steps(
     let skippable: Vec<bool> = steps.iter().map(|s| s.skippable).collect();
     let retryable: Vec<bool> = steps.iter().map(|s| s.retryable).collect();
     let retry_limits: Vec<i32> = steps.iter().map(|s| s.retry_limit).collect();
+    // The planner takes the steps for a few, and would compare each of 10,000 with all.
+    let (setting, value) = BATCH_JOINS;
+    sqlx::query("SELECT set_config($1, $2, true)")
+        .bind(setting)
+        .bind(value)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
         "INSERT INTO tasker_dependent_systems (name, created_at, updated_at)
          SELECT DISTINCT s, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC' FROM unnest($1::text[]) s

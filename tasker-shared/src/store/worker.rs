@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::domain::Namespace;
+use crate::messaging::Channel;
 
 /// A worker process and what it can run.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ impl Store {
         .bind(&worker.handlers)
         .execute(self.pool())
         .await?;
-        sqlx::query(
+        let waited = sqlx::query(
             "UPDATE tasker.step_delays SET due_at = clock_timestamp() AT TIME ZONE 'UTC'
               WHERE reason = 'no_handler' AND detail = ANY ($1) AND namespace = ANY ($2)",
         )
@@ -38,22 +39,38 @@ impl Store {
         .bind(&namespaces)
         .execute(self.pool())
         .await?;
+        if waited.rows_affected() > 0 {
+            self.tell(&[Channel::Delays]).await;
+        }
         Ok(())
     }
 
-    /// Namespaces with a template that has a step for one of these handlers, in
-    /// name order: those in which a worker with these handlers is of use. In any
-    /// other it would only take steps away from the workers that can run them.
+    /// Says that a worker is still there, forgets those unseen for an hour, and
+    /// returns the namespaces with a template that has a step for one of these
+    /// handlers, in name order: those in which the worker is of use. In any other it
+    /// would only take steps away from the workers that can run them. One statement,
+    /// since it is made again and again; without handlers no template is read.
     ///
     /// # Errors
     /// As for any statement.
-    pub async fn namespaces_with(&self, handlers: &[String]) -> Result<Vec<Namespace>, StoreError> {
+    pub async fn refresh_worker(
+        &self,
+        worker_id: &str,
+        handlers: &[String],
+    ) -> Result<Vec<Namespace>, StoreError> {
         let names: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT t.namespace FROM tasker.templates t
-              WHERE EXISTS (SELECT 1 FROM jsonb_array_elements(t.definition->'steps') s
-                             WHERE s->>'handler_class' = ANY ($1))
+            "WITH gone AS (DELETE FROM tasker.workers
+                            WHERE seen_at < (clock_timestamp() AT TIME ZONE 'UTC') - interval '1 hour'
+                              AND worker_id <> $1),
+                  seen AS (UPDATE tasker.workers
+                              SET seen_at = clock_timestamp() AT TIME ZONE 'UTC' WHERE worker_id = $1)
+             SELECT DISTINCT t.namespace FROM tasker.templates t
+              WHERE $2 <> '{}'
+                AND EXISTS (SELECT 1 FROM jsonb_array_elements(t.definition->'steps') s
+                             WHERE s->>'handler_class' = ANY ($2))
               ORDER BY 1",
         )
+        .bind(worker_id)
         .bind(handlers)
         .fetch_all(self.pool())
         .await?;
@@ -61,23 +78,6 @@ impl Store {
             .iter()
             .filter_map(|name| Namespace::parse(name).ok())
             .collect())
-    }
-
-    /// Says that a worker is still there, and forgets those unseen for an hour.
-    ///
-    /// # Errors
-    /// As for any statement.
-    pub async fn refresh_worker(&self, worker_id: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "WITH gone AS (DELETE FROM tasker.workers
-                            WHERE seen_at < (clock_timestamp() AT TIME ZONE 'UTC') - interval '1 hour'
-                              AND worker_id <> $1)
-             UPDATE tasker.workers SET seen_at = clock_timestamp() AT TIME ZONE 'UTC' WHERE worker_id = $1",
-        )
-        .bind(worker_id)
-        .execute(self.pool())
-        .await?;
-        Ok(())
     }
 
     /// Removes a worker that has stopped.

@@ -4,9 +4,12 @@
 
 mod advance;
 mod batching;
+mod costs;
 mod harness;
 mod operate;
 mod plans;
 mod random;
+mod readiness;
+mod shapes;
 mod submit;
 mod sweep;

@@ -4,3 +4,4 @@
 
 mod engine;
 mod migrate;
+mod wakes;

@@ -1,7 +1,4 @@
-//! What becomes of handlers that take too long, panic, or answer what cannot be
-//! stored.
-
-use std::fmt::Write as _;
+//! What becomes of handlers that take too long, panic, or ask for a pause.
 
 use serde_json::json;
 use tasker_shared::domain::State;
@@ -74,47 +71,6 @@ async fn a_panic_fails_the_attempt_and_not_the_worker() {
     );
     assert!(worker.process.is_running());
     worker.ready_answers(200).await;
-    site.assert_sound().await;
-}
-
-#[tokio::test]
-async fn results_over_the_limit_fail_the_step_for_good_and_are_not_stored() {
-    let site = Site::new().await;
-    let orchestrator = site.orchestrator().await;
-    let _worker = site
-        .worker_with(&[
-            "engine.result_max_bytes=1024",
-            "engine.results_inline_max_bytes=512",
-        ])
-        .await;
-    let client = &orchestrator.client;
-    // The last step answers with the names of its parents, which are long.
-    let (mut parents, mut names) = (Vec::new(), String::new());
-    for number in 0..16 {
-        let name = format!("{}{number}", "parent_".repeat(16));
-        parents.push(format!("name: {name}, handler_class: Examples::Add"));
-        let _ = write!(names, "{name}, ");
-    }
-    parents.push(format!(
-        "name: last, depends_on_steps: [{names}], handler_class: Examples::Add"
-    ));
-    register(
-        client,
-        &template(
-            "wide",
-            &parents.iter().map(String::as_str).collect::<Vec<_>>(),
-        ),
-    )
-    .await;
-    let task = submit(client, "it/wide", json!({"even_number": 2})).await;
-    assert_eq!(ended(client, task).await.state, State::Error);
-    let last = step(client, task, "last").await;
-    assert_eq!(
-        (last.attempts, failure_kinds(&last)),
-        (1, vec![(1, "permanent")])
-    );
-    assert_eq!(last.results["error_class"], "Tasker::UnstorableResults");
-    assert!(last.results.get("parents").is_none(), "{}", last.results);
     site.assert_sound().await;
 }
 

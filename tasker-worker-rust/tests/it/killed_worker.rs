@@ -72,7 +72,7 @@ async fn exactly_the_steps_of_a_killed_worker_run_again_and_their_lost_attempts_
 }
 
 #[tokio::test]
-async fn a_worker_that_is_there_already_takes_over_within_lease_and_sweep() {
+async fn a_worker_that_is_there_already_takes_over_when_the_lease_ends() {
     let site = Site::new().await;
     let orchestrator = site.orchestrator().await;
     let workers = [

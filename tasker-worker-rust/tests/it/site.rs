@@ -19,10 +19,9 @@ use tasker_testkit::{eventually, ServiceBuilder, ServiceProcess, TestDatabase};
 /// For everything that is only a matter of time; far beyond a lease.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 6] = [
     "database.pool_max_connections=4",
     "engine.lease_ms=5000",
-    "engine.sweep_interval_ms=200",
     "engine.poll_interval_ms=500",
     "templates.load_on_start=false",
     "orchestration.bind=127.0.0.1:0",

@@ -95,7 +95,7 @@ pub(super) fn build(
     })
 }
 
-fn version(fields: &mut Fields<'_>) -> Option<Version> {
+fn version(fields: &mut Fields<'_, '_>) -> Option<Version> {
     match fields.get("version").map(|node| &node.kind) {
         None => Some(Version::default_version()),
         // The commonest slip: an unquoted 1.0 is a number to YAML.
@@ -109,7 +109,7 @@ fn version(fields: &mut Fields<'_>) -> Option<Version> {
     }
 }
 
-fn schema(fields: &mut Fields<'_>) -> Option<serde_json::Value> {
+fn schema(fields: &mut Fields<'_, '_>) -> Option<serde_json::Value> {
     fields.map("schema")?;
     let node = fields.get("schema")?;
     let schema = node.to_json();
@@ -152,7 +152,7 @@ fn line_at(node: &Node, pointer: &str) -> usize {
 }
 
 fn steps(
-    fields: &mut Fields<'_>,
+    fields: &mut Fields<'_, '_>,
     default_system: &str,
     limits: &TemplateLimits,
 ) -> Option<Vec<StepTemplate>> {
@@ -179,14 +179,14 @@ fn steps(
     (steps.len() == list.len()).then_some(steps)
 }
 
-fn check_graph(outlines: &[Outline], all_named: bool, fields: &mut Fields<'_>) {
-    let mut by_name: HashMap<&str, &Outline> = HashMap::with_capacity(outlines.len());
+fn check_graph(outlines: &[Outline<'_>], all_named: bool, fields: &mut Fields<'_, '_>) {
+    let mut by_name: HashMap<&str, &Outline<'_>> = HashMap::with_capacity(outlines.len());
     for outline in outlines {
-        by_name.entry(&outline.name).or_insert(outline);
+        by_name.entry(outline.name).or_insert(outline);
     }
-    let named: Vec<(&str, &[String])> = outlines
+    let named: Vec<(&str, &[&str])> = outlines
         .iter()
-        .map(|o| (o.name.as_str(), o.parents.as_slice()))
+        .map(|o| (o.name, o.parents.as_slice()))
         .collect();
     for error in Graph::check(&named) {
         // A step whose own name was refused would show up here a second time.
@@ -198,7 +198,7 @@ fn check_graph(outlines: &[Outline], all_named: bool, fields: &mut Fields<'_>) {
             (GraphError::UnknownDependency { dependency, .. }, _) => {
                 let mention = outlines
                     .iter()
-                    .filter(|o| Some(o.name.as_str()) == error.step())
+                    .filter(|o| Some(o.name) == error.step())
                     .find_map(|o| {
                         Some(o.parent_lines[o.parents.iter().position(|p| p == dependency)?])
                     });
@@ -225,10 +225,10 @@ fn check_graph(outlines: &[Outline], all_named: bool, fields: &mut Fields<'_>) {
 fn unknown_dependency(
     error: &GraphError,
     dependency: &str,
-    outlines: &[Outline],
+    outlines: &[Outline<'_>],
     problems: &Problems,
 ) -> String {
-    let names = || outlines.iter().map(|outline| outline.name.as_str());
+    let names = || outlines.iter().map(|outline| outline.name);
     match problems
         .few()
         .then(|| nearest(dependency, names()))
@@ -240,7 +240,7 @@ fn unknown_dependency(
 }
 
 /// With `named_steps`, every step and every dependency must be listed there.
-fn check_named_steps(outlines: &[Outline], fields: &mut Fields<'_>) {
+fn check_named_steps(outlines: &[Outline<'_>], fields: &mut Fields<'_, '_>) {
     if fields.get("named_steps").is_none() {
         return;
     }
@@ -250,19 +250,20 @@ fn check_named_steps(outlines: &[Outline], fields: &mut Fields<'_>) {
         .map(|(name, _)| name)
         .collect();
     for outline in outlines {
-        let own = std::iter::once((&outline.name, outline.line));
+        let own = std::iter::once((outline.name, outline.line));
         let parents = outline
             .parents
             .iter()
+            .copied()
             .zip(outline.parent_lines.iter().copied());
         for (name, line) in own.chain(parents) {
-            if !listed.contains(name.as_str()) {
+            if !listed.contains(name) {
                 let message = format!(
                     "\"{name}\" is not listed in named_steps; add it there, or remove named_steps"
                 );
                 fields.problems.add(
                     Some(line),
-                    Some(&outline.name),
+                    Some(outline.name),
                     "not_in_named_steps",
                     message,
                 );

@@ -20,8 +20,7 @@ pub(super) struct View {
 
 /// The views of a file, the one for `active` first, then those of the other
 /// blocks, which are validated so that a mistake shows before it is deployed.
-pub(super) fn views(root: &Map, active: &str, problems: &mut Problems) -> Vec<View> {
-    let mut base = root.clone();
+pub(super) fn views(mut base: Map, active: &str, problems: &mut Problems) -> Vec<View> {
     let blocks = take_blocks(&mut base, problems);
     let mut views = Vec::with_capacity(blocks.len() + 1);
     for (name, block) in blocks {

@@ -20,14 +20,14 @@ pub(super) struct Known {
 }
 
 /// One map of the file, with what its problems are about.
-pub(super) struct Fields<'a> {
+pub(super) struct Fields<'a, 'p> {
     pub(super) map: &'a Map,
     pub(super) line: usize,
-    pub(super) step: Option<&'a str>,
-    pub(super) problems: &'a mut Problems,
+    pub(super) step: Option<&'p str>,
+    pub(super) problems: &'p mut Problems,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Fields<'a, '_> {
     pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
         let value = &self.map.get(key)?.value;
         (!matches!(value.kind, Kind::Null | Kind::Refused)).then_some(value)

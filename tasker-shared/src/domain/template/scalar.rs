@@ -38,18 +38,18 @@ enum Rails {
     Text,
 }
 
-/// Reads one unquoted word.
-pub(super) fn read(word: &str) -> Result<Kind, Refusal> {
-    match rails_reading(word) {
-        Rails::Bool if matches!(word, "true" | "True" | "TRUE") => Ok(Kind::Bool(true)),
-        Rails::Bool if matches!(word, "false" | "False" | "FALSE") => Ok(Kind::Bool(false)),
-        Rails::Null if matches!(word, "" | "~" | "null" | "Null" | "NULL") => Ok(Kind::Null),
-        Rails::Integer => integer(word),
-        Rails::Float => float(word),
-        Rails::NotFinite => Err(not_finite(word)),
-        Rails::Text => Ok(Kind::Text(word.to_owned())),
-        other => Err(ambiguous(word, other)),
-    }
+/// Reads one unquoted word; `None` if it is text as it stands.
+pub(super) fn read(word: &str) -> Result<Option<Kind>, Refusal> {
+    Ok(Some(match rails_reading(word) {
+        Rails::Bool if matches!(word, "true" | "True" | "TRUE") => Kind::Bool(true),
+        Rails::Bool if matches!(word, "false" | "False" | "FALSE") => Kind::Bool(false),
+        Rails::Null if matches!(word, "" | "~" | "null" | "Null" | "NULL") => Kind::Null,
+        Rails::Integer => integer(word)?,
+        Rails::Float => float(word)?,
+        Rails::NotFinite => return Err(not_finite(word)),
+        Rails::Text => return Ok(None),
+        other => return Err(ambiguous(word, other)),
+    }))
 }
 
 fn integer(word: &str) -> Result<Kind, Refusal> {
@@ -109,11 +109,15 @@ fn ambiguous(word: &str, rails: Rails) -> Refusal {
 }
 
 fn rails_reading(word: &str) -> Rails {
-    match word.to_ascii_lowercase().as_str() {
-        "yes" | "no" | "on" | "off" | "true" | "false" => return Rails::Bool,
-        "" | "null" | "~" => return Rails::Null,
-        ".inf" | "+.inf" | "-.inf" | ".nan" => return Rails::NotFinite,
-        _ => {}
+    let is_one_of = |known: &[&str]| known.iter().any(|k| word.eq_ignore_ascii_case(k));
+    if is_one_of(&["yes", "no", "on", "off", "true", "false"]) {
+        return Rails::Bool;
+    }
+    if is_one_of(&["", "null", "~"]) {
+        return Rails::Null;
+    }
+    if is_one_of(&[".inf", "+.inf", "-.inf", ".nan"]) {
+        return Rails::NotFinite;
     }
     if word.len() > 1 && word.starts_with(':') {
         return Rails::Symbol;
@@ -297,7 +301,7 @@ mod tests {
             "1.2e",
             "0o9",
         ] {
-            assert_eq!(read(word).unwrap(), Kind::Text(word.to_owned()), "{word}");
+            assert_eq!(read(word).unwrap(), None, "{word}");
         }
     }
 
@@ -314,13 +318,13 @@ mod tests {
             ("+4", json!(4)),
             ("18446744073709551615", json!(u64::MAX)),
         ] {
-            let Kind::Number(number) = read(word).unwrap() else {
+            let Some(Kind::Number(number)) = read(word).unwrap() else {
                 panic!("{word}")
             };
             assert_eq!(json!(number).to_string(), value.to_string(), "{word}");
         }
-        assert_eq!(read("True").unwrap(), Kind::Bool(true));
-        assert_eq!(read("~").unwrap(), Kind::Null);
+        assert_eq!(read("True").unwrap(), Some(Kind::Bool(true)));
+        assert_eq!(read("~").unwrap(), Some(Kind::Null));
     }
 
     #[test]

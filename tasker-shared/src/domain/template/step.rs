@@ -1,5 +1,7 @@
 //! One entry of `step_templates`: its fields, ranges and defaults.
 
+use std::collections::HashSet;
+
 use super::fields::{Fields, Known};
 use super::problem::Problems;
 use super::yaml::{Kind, Node};
@@ -53,32 +55,35 @@ const RETRY: Known = Known {
 };
 
 /// What the graph needs of a step, known even when the step has other problems.
-pub(super) struct Outline {
-    pub(super) name: String,
+pub(super) struct Outline<'a> {
+    pub(super) name: &'a str,
     pub(super) line: usize,
     /// Names of the parents, each once.
-    pub(super) parents: Vec<String>,
+    pub(super) parents: Vec<&'a str>,
     /// Line of each parent's mention.
     pub(super) parent_lines: Vec<usize>,
 }
 
 /// Reads one step. Without an [`Outline`] it has no usable name.
-pub(super) fn build(
-    node: &Node,
+pub(super) fn build<'a>(
+    node: &'a Node,
     index: usize,
     default_system: &str,
     problems: &mut Problems,
-) -> (Option<Outline>, Option<StepTemplate>) {
-    let number = format!("#{}", index + 1);
+) -> (Option<Outline<'a>>, Option<StepTemplate>) {
+    let number = || format!("#{}", index + 1);
     let Kind::Map(map) = &node.kind else {
         let message = format!("a step must be a map of fields, not {}", node.describe());
-        problems.add(Some(node.line), Some(&number), "wrong_type", message);
+        problems.add(Some(node.line), Some(&number()), "wrong_type", message);
         return (None, None);
     };
-    let label = match map.get("name").map(|field| &field.value.kind) {
-        Some(Kind::Text(name)) if StepName::parse(name).is_ok() => name.as_str(),
-        _ => number.as_str(),
+    let text = match map.get("name").map(|field| &field.value.kind) {
+        Some(Kind::Text(text)) => text.as_str(),
+        _ => "",
     };
+    let name = StepName::parse(text).ok();
+    let nameless = name.is_none().then(number);
+    let label = nameless.as_deref().unwrap_or(text);
     let mut fields = Fields {
         map,
         line: node.line,
@@ -86,25 +91,24 @@ pub(super) fn build(
         problems,
     };
     fields.check_known(&STEP);
-    let name = fields.name("name", StepName::parse);
-    fields.require("name");
-    let parents = parents(&mut fields);
-    let outline = name.as_ref().map(|name| Outline {
-        name: name.to_string(),
+    if name.is_none() {
+        // It says what is wrong with it.
+        fields.name("name", StepName::parse);
+        fields.require("name");
+    }
+    let (mentions, depends_on) = parents(&mut fields);
+    let outline = name.is_some().then(|| Outline {
+        name: text,
         line: fields.line_of("name"),
-        parents: parents
-            .iter()
-            .map(|(parent, _)| parent.to_string())
-            .collect(),
-        parent_lines: parents.iter().map(|(_, line)| *line).collect(),
+        parents: mentions.iter().map(|(parent, _)| *parent).collect(),
+        parent_lines: mentions.iter().map(|(_, line)| *line).collect(),
     });
-    let depends_on = parents.into_iter().map(|(parent, _)| parent).collect();
     let step = assemble(&mut fields, name, depends_on, default_system);
     (outline, step)
 }
 
 fn assemble(
-    fields: &mut Fields<'_>,
+    fields: &mut Fields<'_, '_>,
     name: Option<StepName>,
     depends_on: Vec<StepName>,
     default_system: &str,
@@ -148,8 +152,9 @@ fn assemble(
     })
 }
 
-/// `depends_on_step` and `depends_on_steps` together, in order, each name once.
-fn parents(fields: &mut Fields<'_>) -> Vec<(StepName, usize)> {
+/// `depends_on_step` and `depends_on_steps` together, in order, each name once: as
+/// they stand there, with their lines, and as names.
+fn parents<'a>(fields: &mut Fields<'a, '_>) -> (Vec<(&'a str, usize)>, Vec<StepName>) {
     let mut given: Vec<(&str, usize)> = Vec::new();
     match fields.get("depends_on_step").map(|node| &node.kind) {
         Some(Kind::List(_)) => {
@@ -170,24 +175,29 @@ fn parents(fields: &mut Fields<'_>) -> Vec<(StepName, usize)> {
         }
         _ => given.extend(fields.texts("depends_on_steps")),
     }
-    let mut parents = Vec::with_capacity(given.len());
-    let mut seen = std::collections::HashSet::new();
-    for (name, line) in given {
-        match StepName::parse(name) {
-            Ok(parent) if seen.insert(name) => parents.push((parent, line)),
-            Ok(_) => {}
-            Err(error) => {
-                let message = format!("it depends on a name no step can have: {error}");
-                fields
-                    .problems
-                    .add(Some(line), fields.step, error.code(), message);
+    let mut names = Vec::with_capacity(given.len());
+    let mut seen = HashSet::new();
+    let alone = given.len() == 1;
+    given.retain(|(name, line)| match StepName::parse(name) {
+        Ok(parent) => {
+            let first = alone || seen.insert(*name);
+            if first {
+                names.push(parent);
             }
+            first
         }
-    }
-    parents
+        Err(error) => {
+            let message = format!("it depends on a name no step can have: {error}");
+            fields
+                .problems
+                .add(Some(*line), fields.step, error.code(), message);
+            false
+        }
+    });
+    (given, names)
 }
 
-fn timeout_ms(fields: &mut Fields<'_>) -> Option<u64> {
+fn timeout_ms(fields: &mut Fields<'_, '_>) -> Option<u64> {
     let seconds = fields.number("timeout_seconds")?;
     if seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS {
         return Some(((seconds * 1000.0).round() as u64).max(1));
@@ -198,7 +208,7 @@ fn timeout_ms(fields: &mut Fields<'_>) -> Option<u64> {
     None
 }
 
-fn retry(step: &mut Fields<'_>) -> RetryPolicy {
+fn retry(step: &mut Fields<'_, '_>) -> RetryPolicy {
     let default = RetryPolicy::default();
     let Some(map) = step.map("retry") else {
         return default;

@@ -323,20 +323,20 @@ fn the_context_is_checked_against_the_schema() {
 }
 
 #[test]
-fn ten_thousand_steps_are_read_and_one_more_is_refused() {
+fn twenty_thousand_steps_are_read_and_one_more_is_refused() {
     let mut yaml = String::from("name: t\nstep_templates:\n- {name: root, handler_class: A}\n");
-    for i in 1..10_000 {
+    for i in 1..20_000 {
         let _ = writeln!(
             yaml,
             "- {{name: s{i}, handler_class: A, depends_on_step: root}}"
         );
     }
     let limits = TemplateLimits {
-        max_bytes: 1 << 20,
+        max_bytes: 1 << 21,
         ..TemplateLimits::default()
     };
     let read = |yaml: &str| parse_template_within(yaml, "t", "test", &limits);
-    assert_eq!(read(&yaml).unwrap().template.steps.len(), 10_000);
+    assert_eq!(read(&yaml).unwrap().template.steps.len(), 20_000);
     yaml.push_str("- {name: one_more, handler_class: A}\n");
     assert_eq!(read(&yaml).unwrap_err().problems[0].code, "bad_step_count");
 }

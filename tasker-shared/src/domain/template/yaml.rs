@@ -206,34 +206,32 @@ impl Builder<'_> {
             self.problems
                 .add(Some(line), None, "yaml_nul", message.to_owned());
         }
-        let read = if plain {
-            scalar::read(&text)
-        } else {
-            Ok(Kind::Text(text.clone()))
-        };
+        let read = if plain { scalar::read(&text) } else { Ok(None) };
         let kind = read.unwrap_or_else(|refusal| {
             self.problems
                 .add(Some(line), None, refusal.code, refusal.message);
-            Kind::Refused
+            Some(Kind::Refused)
         });
         if !self.expects_key() {
+            let kind = kind.unwrap_or(Kind::Text(text));
             self.place(Node { line, kind });
             return;
         }
-        if kind == Kind::Null {
+        if kind == Some(Kind::Null) {
             self.unsound(line, "yaml_key", "a key must be text, not nothing");
         } else if plain && text == "<<" {
             let message = "merge keys (<<) are not supported; write the fields out";
             self.unsound(line, "yaml_merge_key", message);
         }
         if let Some(Open::Map { key, fields, .. }) = self.open.last_mut() {
-            let duplicate = fields.contains_key(&text);
-            let message = format!(
-                "the key {} appears twice in one map; keep one",
-                shown(&text)
-            );
+            let duplicate = fields.contains_key(&text).then(|| {
+                format!(
+                    "the key {} appears twice in one map; keep one",
+                    shown(&text)
+                )
+            });
             *key = Some((text, line));
-            if duplicate {
+            if let Some(message) = duplicate {
                 self.unsound(line, "yaml_duplicate_key", &message);
             }
         }

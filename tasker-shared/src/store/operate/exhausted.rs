@@ -14,7 +14,8 @@ use crate::store::{begin, queue, Store, StoreError};
 /// # Errors
 /// As for any verb.
 pub async fn fail_exhausted(store: &Store, namespace: &Namespace) -> Result<usize, OperateError> {
-    let found: Vec<(i64, i64)> = sqlx::query_as(&queue::for_namespace(FIND, namespace))
+    let find = format!("SELECT s.task_id, s.workflow_step_id {EXHAUSTED} LIMIT 100");
+    let found: Vec<(i64, i64)> = sqlx::query_as(&queue::for_namespace(&find, namespace))
         .fetch_all(store.pool())
         .await?;
     let mut failed = 0;
@@ -43,14 +44,15 @@ pub async fn fail_exhausted(store: &Store, namespace: &Namespace) -> Result<usiz
     Ok(failed)
 }
 
-/// Reads the queue once, as all repairs do.
-const FIND: &str = "
-    SELECT s.task_id, s.workflow_step_id
-      FROM pgmq.{queue} q
-      JOIN tasker_workflow_steps s ON s.workflow_step_id = (q.message->>'step_id')::bigint
-     WHERE NOT s.in_process AND NOT s.processed
-       AND COALESCE(s.attempts, 0) >= COALESCE(s.retry_limit, 3)
-     LIMIT 100";
+/// Enqueued steps of one namespace that have no attempt left. Claims pass them by,
+/// so they gather at the front of the queue: no further is looked. Plan: primary keys.
+pub(in crate::store) const EXHAUSTED: &str = "
+      FROM tasker_workflow_steps s
+     WHERE s.workflow_step_id = ANY (ARRAY(
+            SELECT (message->>'step_id')::bigint
+              FROM pgmq.{queue} WHERE vt <= statement_timestamp() ORDER BY msg_id LIMIT 1000))
+       AND NOT s.in_process AND NOT s.processed
+       AND COALESCE(s.attempts, 0) >= COALESCE(s.retry_limit, 3)";
 
 /// Writes the error to the step and to the record of its failures; false if it
 /// has attempts left after all.

@@ -1,7 +1,7 @@
--- Running steps of one namespace whose lease has run out.
+-- Running steps of one namespace whose lease has run out, out of the messages that
+-- a look has found.
 -- Caller: the sweep; the answer goes through advance.sql, which checks again.
--- Reads the queue table once: a lease needs no index of its own, and the hot
--- updates of the queue stay without index writes. $1: most steps at a time.
+-- Plan: primary keys throughout. $1: the messages.
 -- A lease that ran out after a report was sent may be that report's: nobody
 -- renews it any more, and orchestration may have been away or be behind. Reports
 -- older than the end of a lease are applied first.
@@ -10,7 +10,8 @@ WITH oldest_report AS MATERIALIZED (
 ), expired AS MATERIALIZED (
     SELECT (q.message->>'step_id')::bigint AS step_id, q.msg_id, q.read_ct
       FROM pgmq.{queue} q
-     WHERE q.vt <= clock_timestamp() AND q.read_ct > 0
+     WHERE q.msg_id = ANY ($1)
+       AND q.vt <= clock_timestamp() AND q.read_ct > 0
        AND NOT EXISTS (SELECT 1 FROM oldest_report o WHERE o.enqueued_at <= q.vt)
 ), running AS MATERIALIZED (
     SELECT s.workflow_step_id, s.task_id, s.named_step_id, s.attempts,
@@ -18,7 +19,6 @@ WITH oldest_report AS MATERIALIZED (
       FROM expired e
       JOIN tasker_workflow_steps s ON s.workflow_step_id = e.step_id
      WHERE s.workflow_step_id = ANY (ARRAY(SELECT step_id FROM expired)) AND s.in_process
-     LIMIT $1
 )
 SELECT l.*, r.definition_id
   FROM running l

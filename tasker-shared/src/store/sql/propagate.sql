@@ -70,6 +70,8 @@
        SET complete = true, updated_at = statement_timestamp() AT TIME ZONE 'UTC'
      WHERE t.task_id = ANY (ARRAY(SELECT task_id FROM final WHERE state = 'complete'))
 )
-SELECT 'step' AS kind, workflow_step_id AS id, NULL AS state FROM flipped
-UNION ALL SELECT 'ready', step_id, NULL FROM ready
-UNION ALL SELECT 'task', task_id, state FROM final
+-- One row, however many steps: rows cost their reader more than arrays do.
+SELECT ARRAY(SELECT workflow_step_id FROM flipped) AS applied,
+       (SELECT count(*) FROM ready) AS enqueued,
+       ARRAY(SELECT task_id FROM final) AS finished,
+       ARRAY(SELECT state FROM final) AS states

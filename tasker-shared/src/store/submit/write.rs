@@ -1,4 +1,4 @@
-//! Writes prepared tasks: one transaction for all, one statement a table.
+//! Writes prepared tasks: one statement for each namespace.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,310 +8,210 @@ use sqlx::{PgConnection, Row};
 
 use super::{NewTask, Submitted};
 use crate::domain::{Namespace, State};
-use crate::store::{begin, queue, read, Store, StoreError};
+use crate::store::{queue, read, Store, StoreError, BATCH_JOINS, HOT_PATH};
 use crate::wire::{StepCounts, TaskView};
 
-/// Writes the tasks and enqueues their first steps; all or none.
-///
-/// Answers in the order of `tasks`. Two of the same identity are one task, also
-/// within the list. When it returns, the tasks are durable.
-///
-/// # Errors
-/// As for any statement; then nothing has been written, or, if the connection
-/// broke at the commit, it may have been: submitting again with the same
-/// identity finds out.
-pub async fn submit(store: &Store, tasks: Vec<NewTask>) -> Result<Vec<Submitted>, StoreError> {
-    if tasks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut transaction = begin(store.pool()).await?;
-    let ids = Ids::reserve(&mut transaction, &tasks).await?;
-    let inserted = insert_tasks(&mut transaction, &tasks, &ids).await?;
-    let fresh: Vec<Fresh<'_>> = tasks
-        .iter()
-        .zip(&ids.tasks)
-        .zip(&ids.first_step)
-        .filter(|((_, task_id), _)| inserted.contains_key(*task_id))
-        .map(|((task, task_id), first)| Fresh {
-            task,
-            task_id: *task_id,
-            steps: &ids.steps[*first..first + task.definition.template.steps.len()],
-        })
-        .collect();
-    if !fresh.is_empty() {
-        insert_steps(&mut transaction, &fresh).await?;
-        insert_edges(&mut transaction, &fresh).await?;
-        insert_runs(&mut transaction, &fresh).await?;
-        enqueue_roots(&mut transaction, &fresh).await?;
-    }
-    transaction.commit().await?;
-    answer(store, &tasks, &ids, &inserted).await
+const SUBMIT: &str = include_str!("../sql/submit.sql");
+
+/// A connection that writes tasks.
+pub struct SubmitConnection {
+    store: Store,
+    connection: PgConnection,
+    statements: HashMap<Namespace, String>,
 }
 
-/// Ids taken from the sequences before anything is written, so that every table
-/// can be filled from arrays at once.
-struct Ids {
-    tasks: Vec<i64>,
-    /// Index into `steps` of each task's first.
-    first_step: Vec<usize>,
-    steps: Vec<i64>,
-}
+/// What was written of a batch: id and time, by place in the batch.
+type Written = HashMap<usize, (i64, NaiveDateTime)>;
 
-impl Ids {
-    async fn reserve(connection: &mut PgConnection, tasks: &[NewTask]) -> Result<Self, StoreError> {
-        let mut first_step = Vec::with_capacity(tasks.len());
-        let mut total = 0;
-        for task in tasks {
-            first_step.push(total);
-            total += task.definition.template.steps.len();
-        }
-        let row = sqlx::query(
-            "SELECT ARRAY(SELECT nextval('tasker_tasks_task_id_seq') FROM generate_series(1, $1)) AS tasks,
-                    ARRAY(SELECT nextval('tasker_workflow_steps_workflow_step_id_seq')
-                            FROM generate_series(1, $2)) AS steps",
-        )
-        .bind(tasks.len() as i64)
-        .bind(total as i64)
-        .fetch_one(connection)
-        .await?;
+impl SubmitConnection {
+    /// # Errors
+    /// As for any connection.
+    pub async fn open(store: &Store) -> Result<Self, StoreError> {
+        let mut settings = HOT_PATH.to_vec();
+        settings.push(BATCH_JOINS);
         Ok(Self {
-            tasks: row.try_get("tasks")?,
-            first_step,
-            steps: row.try_get("steps")?,
+            connection: store.dedicated(&settings).await?,
+            store: store.clone(),
+            statements: HashMap::new(),
         })
     }
-}
 
-/// A task that is really new, with the ids of its steps in template order.
-struct Fresh<'a> {
-    task: &'a NewTask,
-    task_id: i64,
-    steps: &'a [i64],
-}
-
-async fn insert_tasks(
-    connection: &mut PgConnection,
-    tasks: &[NewTask],
-    ids: &Ids,
-) -> Result<HashMap<i64, NaiveDateTime>, StoreError> {
-    let strings = |f: fn(&NewTask) -> &String| -> Vec<&str> {
-        tasks.iter().map(|task| f(task).as_str()).collect()
-    };
-    // Inserted in the order of the identity, so that two transactions with the
-    // same identities wait for each other in one direction only.
-    let inserted: Vec<(i64, NaiveDateTime)> = sqlx::query_as(
-        "INSERT INTO tasker_tasks
-                (task_id, named_task_id, complete, requested_at, initiator, source_system, reason,
-                 bypass_steps, tags, context, identity_hash, created_at, updated_at)
-         SELECT t.task_id, t.named_task_id, false, t.requested_at, t.initiator, t.source_system, t.reason,
-                '[]'::json, t.tags, t.context, t.identity_hash,
-                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
-           FROM unnest($1::bigint[], $2::integer[], $3::timestamp[], $4::text[], $5::text[], $6::text[],
-                       $7::jsonb[], $8::jsonb[], $9::text[])
-                AS t(task_id, named_task_id, requested_at, initiator, source_system, reason, tags, context, identity_hash)
-          ORDER BY t.identity_hash
-         ON CONFLICT (identity_hash) DO NOTHING
-         RETURNING task_id, created_at",
-    )
-    .bind(&ids.tasks)
-    .bind(tasks.iter().map(|t| t.definition.named_task_id).collect::<Vec<_>>())
-    .bind(tasks.iter().map(|t| t.requested_at.naive_utc()).collect::<Vec<_>>())
-    .bind(strings(|t| &t.initiator))
-    .bind(strings(|t| &t.source_system))
-    .bind(strings(|t| &t.reason))
-    .bind(tasks.iter().map(|t| json!(t.tags)).collect::<Vec<_>>())
-    .bind(tasks.iter().map(|t| t.context.clone()).collect::<Vec<_>>())
-    .bind(strings(|t| &t.identity_hash))
-    .fetch_all(connection)
-    .await?;
-    Ok(inserted.into_iter().collect())
-}
-
-async fn insert_steps(
-    connection: &mut PgConnection,
-    fresh: &[Fresh<'_>],
-) -> Result<(), StoreError> {
-    let (mut ids, mut owners, mut named) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut retryable, mut limits, mut skippable) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, new) in fresh.iter().enumerate() {
-        let definition = &new.task.definition;
-        for (position, step) in definition.template.steps.iter().enumerate() {
-            ids.push(new.steps[position]);
-            owners.push(index as i32 + 1);
-            named.push(definition.named_step_ids[position]);
-            retryable.push(step.retryable);
-            limits.push(step.retry_limit);
-            skippable.push(step.skippable);
+    /// Writes the tasks and enqueues their first steps; all or none.
+    ///
+    /// Answers in the order of `tasks`. Two of the same identity are one task, also
+    /// within the list. When it returns, the tasks are durable.
+    ///
+    /// Not cancel safe: open the connection anew after a cancelled call.
+    ///
+    /// # Errors
+    /// As for any statement; then nothing has been written, or, if the connection
+    /// broke at the commit, it may have been: submitting again with the same
+    /// identity finds out. The connection should be opened anew.
+    pub async fn submit(&mut self, tasks: &[NewTask]) -> Result<Vec<Submitted>, StoreError> {
+        let mut by_namespace: BTreeMap<&Namespace, Vec<usize>> = BTreeMap::new();
+        for (place, task) in tasks.iter().enumerate() {
+            by_namespace
+                .entry(task.definition.namespace())
+                .or_default()
+                .push(place);
         }
-    }
-    // The context travels once a task, not once a step.
-    sqlx::query(
-        "INSERT INTO tasker_workflow_steps
-                (workflow_step_id, task_id, named_step_id, retryable, retry_limit, in_process, processed,
-                 attempts, inputs, results, created_at, updated_at, skippable)
-         SELECT s.step_id, ($7::bigint[])[s.owner], s.named_step_id, s.retryable, s.retry_limit, false, false,
-                0, ($8::jsonb[])[s.owner], '{}'::jsonb,
-                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC', s.skippable
-           FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::boolean[], $5::integer[], $6::boolean[])
-                AS s(step_id, owner, named_step_id, retryable, retry_limit, skippable)",
-    )
-    .bind(&ids)
-    .bind(&owners)
-    .bind(&named)
-    .bind(&retryable)
-    .bind(&limits)
-    .bind(&skippable)
-    .bind(fresh.iter().map(|new| new.task_id).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| new.task.context.clone()).collect::<Vec<Value>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn insert_edges(
-    connection: &mut PgConnection,
-    fresh: &[Fresh<'_>],
-) -> Result<(), StoreError> {
-    let (mut from, mut to) = (Vec::new(), Vec::new());
-    let (mut gated, mut gate_tasks, mut unmet) = (Vec::new(), Vec::new(), Vec::new());
-    for new in fresh {
-        let graph = &new.task.definition.graph;
-        for child in 0..new.steps.len() {
-            let parents = graph.parents(child);
-            for parent in parents {
-                from.push(new.steps[*parent as usize]);
-                to.push(new.steps[child]);
-            }
-            if parents.len() > 1 {
-                gated.push(new.steps[child]);
-                gate_tasks.push(new.task_id);
-                unmet.push(parents.len() as i32);
-            }
+        // One statement is a transaction by itself.
+        let several = by_namespace.len() > 1;
+        let mut written = Written::with_capacity(tasks.len());
+        if several {
+            sqlx::query("BEGIN").execute(&mut self.connection).await?;
         }
+        for (namespace, places) in by_namespace {
+            self.write(namespace, &places, tasks, &mut written).await?;
+        }
+        if several {
+            sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        }
+        answer(&self.store, tasks, &written).await
     }
-    if from.is_empty() {
-        return Ok(());
+
+    async fn write(
+        &mut self,
+        namespace: &Namespace,
+        places: &[usize],
+        tasks: &[NewTask],
+        written: &mut Written,
+    ) -> Result<(), StoreError> {
+        let statement = self
+            .statements
+            .entry(namespace.clone())
+            .or_insert_with(|| queue::for_namespace(SUBMIT, namespace));
+        let batch: Vec<&NewTask> = places.iter().map(|&place| &tasks[place]).collect();
+        let of_tasks = TaskColumns::of(&batch);
+        let of_steps = StepColumns::of(&batch);
+        let rows = sqlx::query(statement)
+            .bind(&of_tasks.named)
+            .bind(&of_tasks.requested)
+            .bind(&of_tasks.initiators)
+            .bind(&of_tasks.sources)
+            .bind(&of_tasks.reasons)
+            .bind(&of_tasks.tags)
+            .bind(&of_tasks.contexts)
+            .bind(&of_tasks.identities)
+            .bind(&of_tasks.definitions)
+            .bind(&of_tasks.priorities)
+            .bind(&of_tasks.roots)
+            .bind(&of_tasks.steps)
+            .bind(&of_tasks.keys)
+            .bind(&of_tasks.correlations)
+            .bind(&of_tasks.traces)
+            .bind(&of_steps.tasks)
+            .bind(&of_steps.named)
+            .bind(&of_steps.retryable)
+            .bind(&of_steps.limits)
+            .bind(&of_steps.skippable)
+            .bind(&of_steps.parents)
+            .bind(&of_steps.edges_from)
+            .bind(&of_steps.edges_to)
+            .fetch_all(&mut self.connection)
+            .await?;
+        for row in rows {
+            let number: i64 = row.try_get("number")?;
+            let place = places[number as usize - 1];
+            written.insert(place, (row.try_get("task_id")?, row.try_get("created_at")?));
+        }
+        Ok(())
     }
-    sqlx::query(
-        "INSERT INTO tasker_workflow_step_edges (from_step_id, to_step_id, name, created_at, updated_at)
-         SELECT e.from_step_id, e.to_step_id, 'provides',
-                now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
-           FROM unnest($1::bigint[], $2::bigint[]) AS e(from_step_id, to_step_id)",
-    )
-    .bind(&from)
-    .bind(&to)
-    .execute(&mut *connection)
-    .await?;
-    if !gated.is_empty() {
-        sqlx::query(
-            "INSERT INTO tasker.step_gates (workflow_step_id, task_id, unmet)
-             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[])",
-        )
-        .bind(&gated)
-        .bind(&gate_tasks)
-        .bind(&unmet)
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
 }
 
-/// The engine's row of each task, and its first transition: a task is in
-/// progress from the start. That is how the Rails engine's own workers see that
-/// it is taken: they start only what is pending.
-async fn insert_runs(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
-    let definition = |new: &Fresh<'_>| new.task.definition.clone();
-    sqlx::query(
-        "WITH runs AS (
-            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::integer[], $5::integer[], $6::integer[],
-                                 $7::text[], $8::text[], $9::text[])
-                AS r(task_id, definition_id, namespace, priority, active, unfinished,
-                     idempotency_key, correlation_id, traceparent)
-        ), audited AS (
-            INSERT INTO tasker_task_transitions
-                   (task_id, from_state, to_state, metadata, sort_key, most_recent, created_at, updated_at)
-            SELECT task_id, 'pending', 'in_progress',
-                   jsonb_build_object('initialization_completed', true, 'step_dependencies_established', unfinished),
-                   10, true, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
-              FROM runs
-        )
-        INSERT INTO tasker.task_runs
-               (task_id, definition_id, namespace, priority, active, unfinished,
-                idempotency_key, correlation_id, traceparent)
-        SELECT * FROM runs",
-    )
-    .bind(fresh.iter().map(|new| new.task_id).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| definition(new).definition_id).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| definition(new).namespace().to_string()).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| new.task.priority).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| definition(new).graph.roots().count() as i32).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| new.steps.len() as i32).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| new.task.idempotency_key.clone()).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| new.task.correlation_id.clone()).collect::<Vec<_>>())
-    .bind(fresh.iter().map(|new| new.task.traceparent.clone()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Columns of the messages for one namespace's queue.
+/// The arrays of submit.sql with an element for each task.
 #[derive(Default)]
-struct Roots<'a> {
-    tasks: Vec<i64>,
-    steps: Vec<i64>,
+struct TaskColumns<'a> {
+    named: Vec<i32>,
+    requested: Vec<NaiveDateTime>,
+    initiators: Vec<&'a str>,
+    sources: Vec<&'a str>,
+    reasons: Vec<&'a str>,
+    tags: Vec<Value>,
+    contexts: Vec<&'a Value>,
+    identities: Vec<&'a str>,
+    definitions: Vec<i64>,
     priorities: Vec<i32>,
+    roots: Vec<i32>,
+    steps: Vec<i32>,
+    keys: Vec<Option<&'a str>>,
+    correlations: Vec<&'a str>,
     traces: Vec<Option<&'a str>>,
 }
 
-async fn enqueue_roots(
-    connection: &mut PgConnection,
-    fresh: &[Fresh<'_>],
-) -> Result<(), StoreError> {
-    let mut by_namespace: BTreeMap<&Namespace, Roots<'_>> = BTreeMap::new();
-    for new in fresh {
-        let columns = by_namespace
-            .entry(new.task.definition.namespace())
-            .or_default();
-        for root in new.task.definition.graph.roots() {
-            columns.tasks.push(new.task_id);
-            columns.steps.push(new.steps[root as usize]);
-            columns.priorities.push(new.task.priority);
-            columns.traces.push(new.task.traceparent.as_deref());
+impl<'a> TaskColumns<'a> {
+    fn of(batch: &[&'a NewTask]) -> Self {
+        let mut columns = Self::default();
+        for task in batch {
+            let definition = &task.definition;
+            columns.named.push(definition.named_task_id);
+            columns.requested.push(task.requested_at.naive_utc());
+            columns.initiators.push(&task.initiator);
+            columns.sources.push(&task.source_system);
+            columns.reasons.push(&task.reason);
+            columns.tags.push(json!(task.tags));
+            columns.contexts.push(&task.context);
+            columns.identities.push(&task.identity_hash);
+            columns.definitions.push(definition.definition_id);
+            columns.priorities.push(task.priority);
+            columns.roots.push(definition.graph.roots().count() as i32);
+            columns.steps.push(definition.template.steps.len() as i32);
+            columns.keys.push(task.idempotency_key.as_deref());
+            columns.correlations.push(&task.correlation_id);
+            columns.traces.push(task.traceparent.as_deref());
         }
+        columns
     }
-    for (namespace, roots) in by_namespace {
-        let statement = queue::for_namespace(
-            "INSERT INTO pgmq.{queue} (msg_id, vt, message, headers) OVERRIDING SYSTEM VALUE
-             SELECT nextval('pgmq.{queue}_msg_id_seq') - (r.priority::bigint << 48), clock_timestamp(),
-                    jsonb_build_object('task_id', r.task_id, 'step_id', r.step_id),
-                    CASE WHEN r.traceparent IS NOT NULL
-                         THEN jsonb_build_object('traceparent', r.traceparent) END
-               FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[])
-                    AS r(task_id, step_id, priority, traceparent)",
-            namespace,
-        );
-        sqlx::query(&statement)
-            .bind(&roots.tasks)
-            .bind(&roots.steps)
-            .bind(&roots.priorities)
-            .bind(&roots.traces)
-            .execute(&mut *connection)
-            .await?;
+}
+
+/// The arrays of submit.sql with an element for each step or edge. Tasks and steps
+/// are named by their numbers in the batch: ids are given by the statement.
+#[derive(Default)]
+struct StepColumns {
+    tasks: Vec<i32>,
+    named: Vec<i32>,
+    retryable: Vec<bool>,
+    limits: Vec<i32>,
+    skippable: Vec<bool>,
+    parents: Vec<i32>,
+    edges_from: Vec<i32>,
+    edges_to: Vec<i32>,
+}
+
+impl StepColumns {
+    fn of(batch: &[&NewTask]) -> Self {
+        let mut columns = Self::default();
+        for (task, number) in batch.iter().zip(1..) {
+            let definition = &task.definition;
+            let first = columns.tasks.len() as i32 + 1;
+            for (position, step) in definition.template.steps.iter().enumerate() {
+                let parents = definition.graph.parents(position);
+                columns.tasks.push(number);
+                columns.named.push(definition.named_step_ids[position]);
+                columns.retryable.push(step.retryable);
+                columns.limits.push(step.retry_limit);
+                columns.skippable.push(step.skippable);
+                columns.parents.push(parents.len() as i32);
+                for parent in parents {
+                    columns.edges_from.push(first + *parent as i32);
+                    columns.edges_to.push(first + position as i32);
+                }
+            }
+        }
+        columns
     }
-    Ok(())
 }
 
 async fn answer(
     store: &Store,
     tasks: &[NewTask],
-    ids: &Ids,
-    inserted: &HashMap<i64, NaiveDateTime>,
+    written: &Written,
 ) -> Result<Vec<Submitted>, StoreError> {
     let missing: Vec<&str> = tasks
         .iter()
-        .zip(&ids.tasks)
-        .filter(|(_, id)| !inserted.contains_key(id))
-        .map(|(task, _)| task.identity_hash.as_str())
+        .enumerate()
+        .filter(|(place, _)| !written.contains_key(place))
+        .map(|(_, task)| task.identity_hash.as_str())
         .collect();
     let existing = if missing.is_empty() {
         HashMap::new()
@@ -319,13 +219,10 @@ async fn answer(
         existing(store, &missing).await?
     };
     let mut answers = Vec::with_capacity(tasks.len());
-    for (task, task_id) in tasks.iter().zip(&ids.tasks) {
-        if let Some(created_at) = inserted.get(task_id) {
-            answers.push(Submitted::Created(view(
-                task,
-                *task_id,
-                created_at.and_utc(),
-            )));
+    for (place, task) in tasks.iter().enumerate() {
+        if let Some((task_id, created_at)) = written.get(&place) {
+            let view = view(task, *task_id, created_at.and_utc());
+            answers.push(Submitted::Created(view));
             continue;
         }
         let Some((view, named_task_id)) = existing.get(&task.identity_hash) else {

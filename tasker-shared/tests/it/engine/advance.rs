@@ -3,7 +3,7 @@
 use serde_json::json;
 use tasker_shared::config::Audit;
 use tasker_shared::domain::{Outcome, State, StepError};
-use tasker_shared::store::{read, Report};
+use tasker_shared::store::{read, Reach, Report};
 use tasker_shared::wire::StepPhase;
 
 use super::harness::{failure, success, Engine};
@@ -84,17 +84,16 @@ async fn a_child_sees_the_results_of_its_parents() {
     engine.submit("diamond", DIAMOND).await;
     let start = engine.claim_one().await;
     engine.succeed(start, json!({"from": "start"})).await;
-    let claimed = engine.claim(10).await;
-    assert_eq!(claimed.len(), 2);
-    let inputs = engine.claims.inputs(&claimed).await.unwrap();
+    let claim = engine.claims.claim(10).await.unwrap();
+    assert_eq!(claim.steps.len(), 2);
     assert_eq!(
-        inputs.parents.len(),
+        claim.parents.len(),
         1,
         "one parent, sent once for both children"
     );
-    assert_eq!(inputs.parents[0].results, json!({"from": "start"}));
-    assert_eq!(inputs.parents[0].children.len(), 2);
-    assert_eq!(inputs.contexts[&start.task_id], json!({"n": 1}));
+    assert_eq!(claim.parents[0].results, json!({"from": "start"}));
+    assert_eq!(claim.parents[0].children.len(), 2);
+    assert_eq!(claim.contexts[&start.task_id], json!({"n": 1}));
 }
 
 #[tokio::test]
@@ -307,21 +306,13 @@ async fn a_server_requested_delay_prevails_and_is_shown_to_rails() {
         .count("SELECT backoff_request_seconds::bigint FROM tasker_workflow_steps")
         .await;
     assert_eq!(seconds, 30);
-    let glance = engine
-        .store
-        .glance(&[super::harness::namespace()])
-        .await
-        .unwrap();
-    let wait = glance.next_due.unwrap().as_secs();
+    let look = engine.look(Reach::Front).await;
+    let wait = look.delays.next.unwrap().as_secs();
     assert!((20..=30).contains(&wait), "{wait}");
-    assert!(glance.busy.is_empty());
+    assert!(look.delays.due.is_empty());
     engine.make_due().await;
-    let glance = engine
-        .store
-        .glance(&[super::harness::namespace()])
-        .await
-        .unwrap();
-    assert_eq!(glance.busy, [super::harness::namespace()]);
+    let look = engine.look(Reach::Front).await;
+    assert_eq!(look.delays.due, [super::harness::namespace()]);
     engine.verify().await;
 }
 

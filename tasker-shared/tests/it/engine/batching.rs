@@ -7,18 +7,7 @@ use tasker_shared::domain::State;
 use tasker_shared::store::{begin, AdvanceConnection, ReportConnection, ResultConnection};
 
 use super::harness::{namespace, success, Engine};
-
-fn fan(width: usize) -> Vec<(String, Vec<String>)> {
-    let mut steps = vec![("start".to_owned(), vec![])];
-    let middle: Vec<String> = (0..width).map(|i| format!("middle_{i}")).collect();
-    steps.extend(
-        middle
-            .iter()
-            .map(|name| (name.clone(), vec!["start".to_owned()])),
-    );
-    steps.push(("join".to_owned(), middle));
-    steps
-}
+use super::shapes::fan;
 
 #[tokio::test]
 async fn however_many_parents_finish_at_once_the_join_is_enqueued_once() {
@@ -90,18 +79,25 @@ async fn reports_cross_the_results_queue_whatever_their_size() {
 #[tokio::test]
 async fn a_message_that_is_no_batch_of_reports_is_kept_aside() {
     let engine = Engine::new().await;
-    sqlx::query("SELECT pgmq.send('step_results', '{\"hello\": 1}')")
-        .execute(engine.store.pool())
-        .await
-        .unwrap();
+    // The second is deeper than we read JSON, though the database stores it.
+    let deep = format!("{{\"reports\": {}{}}}", "[".repeat(500), "]".repeat(500));
+    for message in ["{\"hello\": 1}", &deep] {
+        sqlx::query("SELECT pgmq.send('step_results', $1::jsonb)")
+            .bind(sqlx::types::Json(
+                serde_json::value::RawValue::from_string(message.to_owned()).unwrap(),
+            ))
+            .execute(engine.store.pool())
+            .await
+            .unwrap();
+    }
     let mut results = ResultConnection::open(&engine.store).await.unwrap();
     let taken = results.process().await.unwrap();
-    assert_eq!((taken.messages, taken.unreadable), (1, 1));
+    assert_eq!((taken.messages, taken.unreadable), (2, 2));
     assert_eq!(
         engine
             .count("SELECT count(*) FROM tasker.unreadable_messages")
             .await,
-        1
+        2
     );
     assert_eq!(
         engine

@@ -6,13 +6,14 @@ use std::fmt::Write;
 use serde_json::{json, Value};
 use tasker_shared::config::{Config, Secret};
 use tasker_shared::domain::{parse_template, Namespace, Outcome, State, StepError, Template};
-use tasker_shared::store::submit::{prepare, submit, Submitted};
+use tasker_shared::store::submit::{prepare, NewTask, SubmitConnection, Submitted};
 use tasker_shared::store::{
-    read, templates, verify, AdvanceConnection, Advanced, Attempt, ClaimConnection, Claimed,
-    Report, Store,
+    read, templates, verify, AdvanceConnection, Advanced, Attempt, ClaimConnection, Claimed, Look,
+    Reach, Report, Store,
 };
 use tasker_shared::wire::{StepView, TaskRequest, TaskView};
 use tasker_testkit::TestDatabase;
+use tokio::sync::Mutex;
 
 pub(crate) const NAMESPACE: &str = "tests";
 
@@ -20,7 +21,18 @@ pub(crate) struct Engine {
     pub(crate) store: Store,
     pub(crate) claims: ClaimConnection,
     pub(crate) advances: AdvanceConnection,
-    database: TestDatabase,
+    submits: Mutex<SubmitConnection>,
+    url: String,
+    _database: Option<TestDatabase>,
+}
+
+/// What one round of the timer did.
+#[derive(Default)]
+pub(crate) struct Swept {
+    /// Steps enqueued because their time had come.
+    pub(crate) due: usize,
+    /// Attempts ended because their lease ran out.
+    pub(crate) lost: Advanced,
 }
 
 pub(crate) fn namespace() -> Namespace {
@@ -35,8 +47,17 @@ impl Engine {
     /// An engine with a configuration of its own.
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::migrated().await.unwrap();
+        let url = database.url().to_owned();
+        Self {
+            _database: Some(database),
+            ..Self::at(&url, configure).await
+        }
+    }
+
+    /// An engine on a database that is not its own, made ready if it is empty.
+    pub(crate) async fn at(url: &str, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        config.database.url = Some(Secret::new(database.url().to_owned()));
+        config.database.url = Some(Secret::new(url.to_owned()));
         configure(&mut config);
         let store = Store::open(&config).await.unwrap();
         let warm_up = template("warm_up", &[("only", &[])]);
@@ -44,13 +65,15 @@ impl Engine {
         Self {
             claims: ClaimConnection::open(&store, &namespace()).await.unwrap(),
             advances: AdvanceConnection::open(&store).await.unwrap(),
+            submits: Mutex::new(SubmitConnection::open(&store).await.unwrap()),
             store,
-            database,
+            url: url.to_owned(),
+            _database: None,
         }
     }
 
     pub(crate) fn url(&self) -> &str {
-        self.database.url()
+        &self.url
     }
 
     /// Registers a template of these steps and submits one task of it.
@@ -77,11 +100,15 @@ impl Engine {
     pub(crate) async fn try_request(&self, request: Value) -> Submitted {
         let request: TaskRequest = serde_json::from_value(request).unwrap();
         let new = prepare(&self.store, request, None).await.unwrap();
-        submit(&self.store, vec![new]).await.unwrap().pop().unwrap()
+        self.submit_all(&[new]).await.pop().unwrap()
+    }
+
+    pub(crate) async fn submit_all(&self, tasks: &[NewTask]) -> Vec<Submitted> {
+        self.submits.lock().await.submit(tasks).await.unwrap()
     }
 
     pub(crate) async fn claim(&mut self, limit: usize) -> Vec<Claimed> {
-        self.claims.claim(limit).await.unwrap()
+        self.claims.claim(limit).await.unwrap().steps
     }
 
     /// Claims exactly one step.
@@ -169,8 +196,23 @@ impl Engine {
             .unwrap();
     }
 
-    pub(crate) async fn sweep(&mut self) -> tasker_shared::store::Swept {
-        self.advances.sweep(&namespace()).await.unwrap()
+    /// What waits for the timer.
+    pub(crate) async fn look(&mut self, reach: Reach) -> Look {
+        let look = self.advances.look(&[namespace()], reach).await;
+        look.unwrap()
+    }
+
+    /// One round of the timer.
+    pub(crate) async fn sweep(&mut self) -> Swept {
+        let look = self.look(Reach::Whole).await;
+        let mut swept = Swept::default();
+        for namespace in &look.delays.due {
+            swept.due += self.advances.enqueue_due(namespace).await.unwrap();
+        }
+        for (namespace, messages) in &look.lost {
+            swept.lost = self.advances.reclaim(namespace, messages).await.unwrap();
+        }
+        swept
     }
 
     pub(crate) async fn count(&self, sql: &str) -> i64 {

@@ -83,7 +83,8 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
         }
         engine.report(reports).await;
         if with_operators && rng.random_bool(0.2) {
-            meddle(&engine, &mut rng, &parents).await;
+            let tasks: Vec<i64> = parents.keys().copied().collect();
+            meddle(&engine, &mut rng, &tasks).await;
         }
         if rng.random_bool(0.3) {
             engine.sweep().await;
@@ -123,12 +124,7 @@ async fn assert_parents_done(
 }
 
 /// One random verb on a random task; refusals are part of the game.
-async fn meddle(
-    engine: &Engine,
-    rng: &mut StdRng,
-    parents: &BTreeMap<i64, BTreeMap<String, Vec<String>>>,
-) {
-    let tasks: Vec<i64> = parents.keys().copied().collect();
+pub(crate) async fn meddle(engine: &Engine, rng: &mut StdRng, tasks: &[i64]) {
     let task = tasks[rng.random_range(0..tasks.len())];
     let steps = engine.steps(task).await;
     let step = steps
@@ -176,7 +172,7 @@ async fn assert_ends_well(engine: &Engine, task: i64, with_operators: bool) {
 
 /// Each case is a storm of its own on a database of its own; a smaller seed is not
 /// a smaller storm, so nothing is shrunk.
-fn storms(cases: u32) -> ProptestConfig {
+pub(crate) fn storms(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         max_shrink_iters: 0,
@@ -185,7 +181,7 @@ fn storms(cases: u32) -> ProptestConfig {
     }
 }
 
-fn run(storm: impl std::future::Future<Output = ()>) {
+pub(crate) fn run(storm: impl std::future::Future<Output = ()>) {
     tokio::runtime::Runtime::new().unwrap().block_on(storm);
 }
 

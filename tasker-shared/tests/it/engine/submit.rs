@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::domain::State;
-use tasker_shared::store::submit::{prepare, submit, SubmitError, Submitted};
+use tasker_shared::store::submit::{prepare, SubmitError, Submitted};
 use tasker_shared::store::{read, templates};
 
 use super::harness::{template, Engine, NAMESPACE};
@@ -39,7 +39,7 @@ async fn duplicates_inside_one_batch_are_one_task() {
         let request = serde_json::from_value(request).unwrap();
         batch.push(prepare(&engine.store, request, None).await.unwrap());
     }
-    let answers = submit(&engine.store, batch).await.unwrap();
+    let answers = engine.submit_all(&batch).await;
     let created = answers
         .iter()
         .filter(|a| matches!(a, Submitted::Created(_)))

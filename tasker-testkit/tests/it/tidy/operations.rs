@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use tasker_shared::config::{Config, Engine};
 use tasker_shared::telemetry::{MetricKind, METRICS};
 
 use super::root;
@@ -95,18 +96,42 @@ fn the_handbook_knows_every_key_and_every_metric() {
 
 /// What a dead worker costs is told in prose too.
 #[test]
-fn the_promised_delay_is_lease_and_sweep() {
-    let shared = fs::read_to_string(root().join("config/shared/base.toml")).unwrap();
-    let value = |key: &str| -> u64 {
-        let line = shared
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
-        line.unwrap().parse().unwrap()
-    };
-    let seconds = (value("lease_ms") + value("sweep_interval_ms")) / 1000;
+fn the_promised_delay_is_a_lease() {
+    let seconds = Engine::default().lease_ms / 1000;
     for document in ["README.md", HANDBOOK] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         let promise = format!("{seconds} s by default");
         assert!(text.contains(&promise), "{document} should say {promise:?}");
+    }
+}
+
+/// Statements a minute: looks, measurements of the queues, one comparison of counters;
+/// looks and refreshments of a worker's row.
+#[test]
+fn the_handbook_knows_what_idleness_costs() {
+    let config = Config::default();
+    let a_minute = |ms: u64| 60_000 / ms;
+    let lease = config.engine.lease_ms;
+    let measured = a_minute(config.orchestration.queue_metrics_interval_ms);
+    let costs = [5, 1].map(|rarely| {
+        let poll = config.engine.poll_interval_ms * rarely;
+        let orchestration = a_minute(poll.min(lease)) + measured + 1;
+        let worker = a_minute(poll) + a_minute(20_000);
+        (orchestration, worker)
+    });
+    let [(orchestration, worker), (deaf_orchestration, deaf_worker)] = costs;
+    assert!(orchestration <= 12 && worker <= 12);
+    let handbook = fs::read_to_string(root().join(HANDBOOK)).unwrap();
+    for (process, idle, deaf) in [
+        ("orchestration", orchestration, deaf_orchestration),
+        ("worker", worker, deaf_worker),
+        (
+            "both in one process",
+            orchestration + worker,
+            deaf_orchestration + deaf_worker,
+        ),
+    ] {
+        let row = format!("| {process} | {idle} | {deaf} |\n");
+        assert!(handbook.contains(&row), "{HANDBOOK} should say {row:?}");
     }
 }
