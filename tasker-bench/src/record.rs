@@ -71,6 +71,12 @@ impl Record {
     }
 }
 
+/// Figures by name, as [`Record::values`] has them.
+pub(crate) fn named<'a>(values: impl IntoIterator<Item = (&'a str, f64)>) -> BTreeMap<String, f64> {
+    let owned = |(name, value): (&str, f64)| (name.to_owned(), value);
+    values.into_iter().map(owned).collect()
+}
+
 /// Latencies of tasks that run alone, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Lone {

@@ -5,10 +5,9 @@
 //! queue by SKIP LOCKED, in this process and in others.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tasker_shared::announce::announce;
-use tasker_shared::messaging::{Channel, Signal};
+use tasker_shared::messaging::Channel;
 use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
 use tasker_shared::supervise::{within, Contest, LoopHealth, Pause};
 use tokio_util::sync::CancellationToken;
@@ -20,17 +19,13 @@ pub(crate) async fn run(store: Store, health: Arc<LoopHealth>, shutdown: Cancell
     let mut pause = Pause::default();
     let mut contest = Contest::default();
     while !shutdown.is_cancelled() {
-        let (mut again, mut rest) = (None, Duration::ZERO);
+        let (mut found, mut again) = (false, None);
         let failed = match within(store.patience(), turn(&store, &mut connection)).await {
             Ok(taken) => {
                 health.turned();
                 pause.reset();
                 announce(hub, &taken.advanced);
-                if taken.again.is_some_and(|again| again.is_zero()) {
-                    continue;
-                }
-                again = taken.again;
-                rest = contest.pause_after(taken.messages > 0);
+                (found, again) = (taken.messages > 0, taken.again);
                 None
             }
             Err(error) => {
@@ -54,24 +49,15 @@ pub(crate) async fn run(store: Store, health: Arc<LoopHealth>, shutdown: Cancell
             }
             continue;
         }
+        // Otherwise the timer of this process looks at the queue, for all consumers.
+        let idle = async {
+            contest.rest_after(found).await;
+            wake.raised_within(again).await;
+        };
         tokio::select! {
-            () = something_to_do(&wake, again, rest) => {}
+            () = idle => {}
             () = shutdown.cancelled() => return,
         }
-    }
-}
-
-/// Rests, and waits for a wake or until `again`. The timer of this process looks at the
-/// queue for all consumers and wakes them.
-async fn something_to_do(wake: &Signal, again: Option<Duration>, rest: Duration) {
-    if !rest.is_zero() {
-        tokio::time::sleep(rest).await;
-    }
-    match again {
-        Some(again) => {
-            wake.wait(again).await;
-        }
-        None => wake.raised().await,
     }
 }
 

@@ -185,7 +185,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// plan made while the tables were empty would be kept and would scan them when
 /// they have grown; forbidding sequential scans makes the plan right from the
 /// first row on, and re-planning for every call would cost more than the call.
-pub const HOT_PATH: [(&str, &str); 3] = [
+const HOT_PATH: [(&str, &str); 3] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("jit", "off"),
@@ -195,7 +195,10 @@ pub const HOT_PATH: [(&str, &str); 3] = [
 /// table by `= ANY (array)`; everything else is a join of the batch with itself.
 /// The planner takes a batch for a row or ten and would join it by nested loops:
 /// 250,000 comparisons for 500 steps, where a hash join does 500.
-pub const BATCH_JOINS: (&str, &str) = ("enable_nestloop", "off");
+const BATCH_JOINS: (&str, &str) = ("enable_nestloop", "off");
+
+/// Settings of a connection for the statements of batches: both of the above.
+pub const BATCH_PATH: [(&str, &str); 4] = [HOT_PATH[0], HOT_PATH[1], HOT_PATH[2], BATCH_JOINS];
 
 fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> {
     let Some(url) = &database.url else {

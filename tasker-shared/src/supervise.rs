@@ -110,8 +110,16 @@ pub struct Contest {
 }
 
 impl Contest {
-    /// How long to let others go first, after a look that found something or did not.
-    pub fn pause_after(&mut self, found: bool) -> Duration {
+    /// Lets others go first after a look that found nothing, if that was not the first
+    /// one. Cancel safe.
+    pub async fn rest_after(&mut self, found: bool) {
+        let pause = self.pause_after(found);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn pause_after(&mut self, found: bool) -> Duration {
         const LOST_OFTEN: u32 = 3;
         const PAUSE: Duration = Duration::from_millis(10);
         self.lost = if found {

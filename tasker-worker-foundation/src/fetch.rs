@@ -39,20 +39,15 @@ pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<L
             Ok(Turn { claimed, again }) => {
                 health.turned();
                 pause.reset();
-                let rest = contest.pause_after(claimed > 0);
-                if !rest.is_zero() {
-                    tokio::select! {
-                        () = tokio::time::sleep(rest) => {}
-                        () = shared.drain.cancelled() => return,
-                    }
-                }
-                // What is enqueued from now on raises the wake: no claim for nothing.
-                let _waiting = again.is_none().then(|| shared.waiting.enter(&namespace));
+                let idle = async {
+                    contest.rest_after(claimed > 0).await;
+                    // What is enqueued from now on raises the wake: no claim for nothing.
+                    let _waiting = again.is_none().then(|| shared.waiting.enter(&namespace));
+                    wake.raised_within(again).await;
+                };
                 tokio::select! {
-                    biased;
-                    () = wake.raised() => {}
+                    () = idle => {}
                     () = shared.drain.cancelled() => return,
-                    () = after(again) => {}
                 }
             }
             Err(error) => {
@@ -91,16 +86,6 @@ async fn room(shared: &Shared) -> Vec<Room> {
         });
     }
     rooms
-}
-
-/// Ends after `pause`, and never without one.
-async fn after(pause: Option<Duration>) {
-    match pause {
-        // No timer for nothing: it would round up to a millisecond.
-        Some(Duration::ZERO) => {}
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// What one claim came to.

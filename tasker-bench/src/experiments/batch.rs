@@ -9,7 +9,7 @@ use tasker_shared::wire::TaskRequest;
 use crate::cli::{arguments, Mode};
 use crate::drive::request;
 use crate::measure::Frame;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::running::Running;
 use crate::services::Fleet;
 use crate::shape::Shape;
@@ -82,9 +82,7 @@ async fn with_workers(stage: &mut Stage, args: &BatchArgs, workers: usize) -> Re
         steps: tasks * shape.len(),
         shape: shape.name,
         seconds: rounded(seconds),
-        values: [("batch_ms", times.p50), ("batch_max_ms", times.max)]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+        values: named([("batch_ms", times.p50), ("batch_max_ms", times.max)]),
         ..record
     })
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::one_of;
 use crate::cli::arguments;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::run;
 use crate::running::Running;
 use crate::seed;
@@ -53,11 +53,10 @@ pub(crate) async fn run(stage: &mut Stage, args: &HistoryArgs) -> Result<Vec<Rec
         let rate = record.steps_per_second.unwrap_or_default();
         let ratio = rate / *rate_of_empty.get_or_insert(rate);
         record.variant = Some(format!("stored={}", side.stored));
-        record.values = [
-            ("stored_steps".to_owned(), side.stored as f64),
-            ("ratio".to_owned(), rounded(ratio)),
-        ]
-        .into();
+        record.values = named([
+            ("stored_steps", side.stored as f64),
+            ("ratio", rounded(ratio)),
+        ]);
         merged.push(record);
     }
     Ok(merged)

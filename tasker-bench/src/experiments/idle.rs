@@ -10,7 +10,7 @@ use anyhow::{ensure, Context as _, Result};
 
 use crate::cli::{arguments, Globals, Mode};
 use crate::measure::Frame;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::running::register;
 use crate::services::{Fleet, Services};
 use crate::shape::Shape;
@@ -71,7 +71,7 @@ pub(crate) async fn run(stage: &Stage, args: &IdleArgs) -> Result<Vec<Record>> {
             shape: "nothing to do".to_owned(),
             mode: Some(Mode::Queued),
             seconds: args.seconds as f64,
-            values: values.map(|(name, value)| (name.to_owned(), value)).into(),
+            values: named(values),
             ..record
         });
         pair.finish().await?;

@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions as _, Executor as _, PgConnection};
 use crate::cli::{arguments, Mode};
 use crate::drive::Until;
 use crate::measure::Frame;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::running::Running;
 use crate::series::Series;
 use crate::services::Fleet;
@@ -78,15 +78,13 @@ pub(crate) async fn run(stage: &mut Stage, args: &IdleTransactionArgs) -> Result
         steps,
         in_flight: Some(workload.in_flight),
         seconds: rounded(outcome.seconds),
-        values: [
+        values: named([
             ("before_per_s", per_second.round()),
             ("during_per_s", series.rate(during).round()),
             ("during_ratio", ratio(during)),
             ("during_last_quarter_ratio", ratio(last(0.25, during))),
             ("after_ratio", ratio(last(0.5, after))),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into(),
+        ]),
         ..record
     }])
 }

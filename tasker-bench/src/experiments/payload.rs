@@ -10,7 +10,7 @@ use crate::cli::{arguments, Mode};
 use crate::drive::{request, Driver, Until};
 use crate::latency;
 use crate::measure::Frame;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::running::Running;
 use crate::services::Fleet;
 use crate::shape::Shape;
@@ -122,10 +122,7 @@ async fn of_size(
         seconds: rounded(outcome.seconds),
         steps_per_second: Some(rounded(steps as f64 / outcome.seconds)),
         latency_ms: done_ms(&loaded),
-        values: values
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        values: named(values),
         ..record
     })
 }

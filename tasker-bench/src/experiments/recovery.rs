@@ -9,7 +9,7 @@ use anyhow::{ensure, Context as _, Result};
 use crate::cli::{arguments, Mode};
 use crate::drive::Until;
 use crate::measure::Frame;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::running::Running;
 use crate::series::Series;
 use crate::services::Fleet;
@@ -84,13 +84,11 @@ pub(crate) async fn run(stage: &mut Stage, args: &RecoveryArgs) -> Result<Vec<Re
         steps,
         in_flight: Some(workload.in_flight),
         seconds: rounded(outcome.seconds),
-        values: [
+        values: named([
             ("recovered_s", rounded(recovered_s)),
             ("before_per_s", before_per_s.round()),
             ("after_per_s", after_per_s.round()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into(),
+        ]),
         ..record
     }])
 }

@@ -16,7 +16,7 @@ use tasker_shared::store::{AdvanceConnection, ClaimConnection, Claimed, Report, 
 use crate::cli::arguments;
 use crate::drive::request;
 use crate::measure::Frame;
-use crate::record::Record;
+use crate::record::{named, Record};
 use crate::running::register;
 use crate::shape::{Shape, NAMESPACE};
 use crate::stage::Stage;
@@ -74,10 +74,7 @@ pub(crate) async fn run(stage: &mut Stage, args: &TransitionArgs) -> Result<Vec<
         steps: alone_ms.len() + batched,
         seconds: rounded(seconds),
         quantiles_ms: [("single".to_owned(), quantiles(alone_ms))].into(),
-        values: values
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        values: named(values),
         ..record
     }])
 }

@@ -2,10 +2,11 @@
 
 use anyhow::{bail, Result};
 use serde_json::{json, Value};
-use tasker_shared::domain::{parse_template_within, Namespace, Outcome, TemplateLimits};
+use tasker_shared::domain::{Namespace, Outcome};
 use tasker_shared::store::submit::{prepare as check, SubmitConnection, Submitted};
-use tasker_shared::store::{templates, AdvanceConnection, ClaimConnection, Report, Store};
+use tasker_shared::store::{AdvanceConnection, ClaimConnection, Report, Store};
 
+use crate::running::register;
 use crate::shape::{Shape, NAMESPACE, VERSION};
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -76,7 +77,7 @@ struct Engine<'a> {
 impl<'a> Engine<'a> {
     async fn open(store: &'a Store) -> Result<Self> {
         // The queue comes with the first template of its namespace.
-        register(store, &Shape::diamond()).await?;
+        register(store, &[Shape::diamond()]).await?;
         Ok(Self {
             advances: AdvanceConnection::open(store).await?,
             store,
@@ -85,7 +86,7 @@ impl<'a> Engine<'a> {
 
     /// Submits a task and completes half of its steps.
     async fn half_done(&mut self, shape: &Shape, priority: i32) -> Result<i64> {
-        register(self.store, shape).await?;
+        register(self.store, std::slice::from_ref(shape)).await?;
         let request = json!({
             "name": shape.name, "namespace": NAMESPACE, "version": VERSION,
             "context": {"readiness": true}, "priority": priority,
@@ -125,17 +126,6 @@ impl<'a> Engine<'a> {
         }
         Ok(task.task_id)
     }
-}
-
-async fn register(store: &Store, shape: &Shape) -> Result<()> {
-    let yaml = shape.yaml();
-    let limits = TemplateLimits {
-        max_bytes: yaml.len(),
-        ..TemplateLimits::default()
-    };
-    let parsed = parse_template_within(&yaml, &shape.name, "production", &limits)?;
-    templates::register(store, &parsed.template).await?;
-    Ok(())
 }
 
 #[cfg(test)]

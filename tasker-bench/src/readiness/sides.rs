@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tasker_shared::store::{Store, BATCH_JOINS, HOT_PATH};
+use tasker_shared::store::{Store, BATCH_PATH};
 
 /// The end of the engine's statement that applies outcomes. Its first part finds what
 /// became ready, the rest enqueues, counts and finalizes.
@@ -19,8 +19,7 @@ pub(super) struct Tasker {
 
 impl Tasker {
     pub(super) async fn open(store: &Store) -> Result<Self> {
-        let settings = HOT_PATH.into_iter().chain([BATCH_JOINS]);
-        let options = store.connect_options().options(settings);
+        let options = store.connect_options().options(BATCH_PATH);
         Ok(Self {
             connection: PgConnection::connect_with(&options).await?,
             resolution: resolution()?,

@@ -1,20 +1,15 @@
 //! Of the report: it shows what the records say, and the one in the tree is current.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::cli::Mode;
-use crate::record::{BeforeAfter, Cost, Lone, Record, Setting};
+use crate::record::{named, BeforeAfter, Cost, Lone, Record, Setting};
 use crate::stats::{quantiles, Percentiles};
 
 fn documents() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
-}
-
-fn values<const N: usize>(values: [(&str, f64); N]) -> BTreeMap<String, f64> {
-    values.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn blank(command: &str) -> Record {
@@ -46,7 +41,7 @@ fn load(command: &str, shape: &str, in_flight: usize, mode: Mode, rate: f64) -> 
         cost: Cost {
             commits_per_step: 0.05,
             wal_bytes_per_step: 2400.0,
-            cpu_us_per_step: values([
+            cpu_us_per_step: named([
                 ("postgres", 120.0),
                 ("orchestrator", 20.0),
                 ("worker", 15.0),
@@ -76,7 +71,7 @@ fn readiness(steps: usize, ratio: f64) -> Record {
     Record {
         variant: Some(format!("linear n={steps}")),
         steps,
-        values: values([
+        values: named([
             ("tasker_ms", 0.1),
             ("rails_function_ms", 0.1 * ratio),
             ("rails_sql_ms", 0.2 * ratio),
@@ -90,7 +85,7 @@ fn history(stored: f64, rate: f64) -> Record {
     Record {
         variant: Some(format!("stored={stored}")),
         steps_per_second: Some(rate),
-        values: values([("stored_steps", stored), ("ratio", rate / 7000.0)]),
+        values: named([("stored_steps", stored), ("ratio", rate / 7000.0)]),
         ..blank("history")
     }
 }

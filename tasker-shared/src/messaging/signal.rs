@@ -25,4 +25,21 @@ impl Signal {
     pub async fn raised(&self) {
         self.0.notified().await;
     }
+
+    /// Waits until it is raised, `limit` at most if there is one. Cancel safe.
+    pub async fn raised_within(&self, limit: Option<Duration>) {
+        let over = async {
+            match limit {
+                // No timer for nothing: it would round up to a millisecond.
+                Some(Duration::ZERO) => {}
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.raised() => {}
+            () = over => {}
+        }
+    }
 }

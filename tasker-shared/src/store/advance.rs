@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{json, Value};
 use sqlx::{PgConnection, Row};
 
-use super::{queue, Attempt, Report, Store, StoreError, BATCH_JOINS, HOT_PATH};
+use super::{queue, Attempt, Report, Store, StoreError, BATCH_PATH};
 use crate::domain::{decide, AttemptLimits, Change, Namespace, Outcome, State, StepError};
 use crate::telemetry;
 
@@ -52,10 +52,8 @@ impl AdvanceConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
-        let mut settings = HOT_PATH.to_vec();
-        settings.push(BATCH_JOINS);
         Ok(Self {
-            connection: store.dedicated(&settings).await?,
+            connection: store.dedicated(&BATCH_PATH).await?,
             store: store.clone(),
             statements: HashMap::new(),
         })

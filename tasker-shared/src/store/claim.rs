@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::front::Front;
-use super::{queue, Attempt, Store, StoreError, BATCH_JOINS, HOT_PATH};
+use super::{queue, Attempt, Store, StoreError, BATCH_PATH};
 use crate::config::Audit;
 use crate::domain::Namespace;
 
@@ -70,8 +70,7 @@ impl ClaimConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store, namespace: &Namespace) -> Result<Self, StoreError> {
-        let mut settings = HOT_PATH.to_vec();
-        settings.extend([("synchronous_commit", "off"), BATCH_JOINS]);
+        let settings = [&BATCH_PATH[..], &[("synchronous_commit", "off")]].concat();
         let live = match store.engine().audit {
             Audit::Folded => "",
             Audit::Live => CLAIM_LIVE,

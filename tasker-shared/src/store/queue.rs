@@ -44,11 +44,17 @@ impl Store {
         let names: Vec<String> = sqlx::query_scalar(&each.join(" UNION ALL "))
             .fetch_all(self.pool())
             .await?;
-        Ok(names
-            .iter()
-            .filter_map(|name| Namespace::parse(name).ok())
-            .collect())
+        Ok(namespaces_of(&names))
     }
+}
+
+/// Names read from the database as namespaces; a name made by hand that is none has no
+/// queue, and is left out.
+pub(super) fn namespaces_of(names: &[String]) -> Vec<Namespace> {
+    names
+        .iter()
+        .filter_map(|name| Namespace::parse(name).ok())
+        .collect()
 }
 
 const ANY_VISIBLE: &str = "SELECT '{namespace}' WHERE EXISTS

@@ -127,9 +127,6 @@ impl Store {
             sqlx::query_scalar("SELECT DISTINCT namespace FROM tasker.templates ORDER BY 1")
                 .fetch_all(self.pool())
                 .await?;
-        Ok(names
-            .iter()
-            .filter_map(|name| Namespace::parse(name).ok())
-            .collect())
+        Ok(queue::namespaces_of(&names))
     }
 }

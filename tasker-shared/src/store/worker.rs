@@ -1,6 +1,6 @@
 //! The register of worker processes. Only explanations read it.
 
-use super::{Store, StoreError};
+use super::{queue, Store, StoreError};
 use crate::domain::Namespace;
 use crate::messaging::Channel;
 
@@ -74,10 +74,7 @@ impl Store {
         .bind(handlers)
         .fetch_all(self.pool())
         .await?;
-        Ok(names
-            .iter()
-            .filter_map(|name| Namespace::parse(name).ok())
-            .collect())
+        Ok(queue::namespaces_of(&names))
     }
 
     /// Removes a worker that has stopped.

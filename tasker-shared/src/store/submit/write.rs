@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row};
 
 use super::{NewTask, Submitted};
 use crate::domain::{Namespace, State};
-use crate::store::{queue, read, Store, StoreError, BATCH_JOINS, HOT_PATH};
+use crate::store::{queue, read, Store, StoreError, BATCH_PATH};
 use crate::wire::{StepCounts, TaskView};
 
 const SUBMIT: &str = include_str!("../sql/submit.sql");
@@ -27,10 +27,8 @@ impl SubmitConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
-        let mut settings = HOT_PATH.to_vec();
-        settings.push(BATCH_JOINS);
         Ok(Self {
-            connection: store.dedicated(&settings).await?,
+            connection: store.dedicated(&BATCH_PATH).await?,
             store: store.clone(),
             statements: HashMap::new(),
         })
