@@ -9,6 +9,7 @@
 
 mod hub;
 mod signal;
+mod spacing;
 
 use crate::domain::Namespace;
 

@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::spacing::Spacing;
 use super::{Channel, Signal, WAKE_CHANNEL};
 use crate::supervise::jittered;
 
@@ -140,18 +141,18 @@ async fn send(
     ended: CancellationToken,
 ) {
     let mut connection: Option<PgConnection> = None;
-    let mut last: Option<Instant> = None;
+    let mut spacing = Spacing::new(interval);
     loop {
         tokio::select! {
             () = shared.arrived.notified() => {}
             () = ended.cancelled() => return,
         }
-        // The first wake after a pause goes at once, the next ones together. No
-        // sleep for nothing: the timer would round it up to a millisecond.
-        let wait = last.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed()));
+        // No sleep for nothing: the timer would round it up to a millisecond.
+        let wait = spacing.wait(Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+        spacing.sent(Instant::now());
         let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending))
             .into_iter()
             .collect();
@@ -160,7 +161,6 @@ async fn send(
             tracing::debug!(%error, "wake not sent");
             connection = None;
         }
-        last = Some(Instant::now());
     }
 }
 
