@@ -29,6 +29,7 @@ mod repair;
 mod results;
 pub mod submit;
 mod sweep;
+mod take;
 pub mod templates;
 pub mod verify;
 mod worker;
@@ -54,6 +55,7 @@ pub use open::{migrate_options, OpenError};
 pub use repair::{Repairs, Survey};
 pub use results::{ReportConnection, ResultConnection, ResultsTaken};
 pub use sweep::{Delays, Look, Reach};
+pub use take::{Room, Taken};
 pub use worker::WorkerRecord;
 
 /// Access to the database. Cheap to clone; all clones share pool and cache.

@@ -4,21 +4,22 @@
 //! something, or by the poll. Room is taken before the claim: a worker
 //! never holds a step it cannot start.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tasker_shared::domain::{Namespace, Outcome};
 use tasker_shared::messaging::Channel;
-use tasker_shared::store::{Attempt, Claim, ClaimConnection, Claimed, Definition, StoreError};
+use tasker_shared::store::{Claim, ClaimConnection, Claimed, Definition, StoreError};
 use tasker_shared::supervise::{within, Contest, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::running::{Room, Running};
-use crate::seam::{Completion, ExecutionId, ProgressSlot, StepEvent, TaskFacts};
+use crate::seam::{Completion, ProgressSlot, TaskFacts};
 use crate::service::Shared;
+use crate::start::{execution_of, hand_out, Start};
 
 /// Claims steps of `namespace` until the worker drains.
 pub(crate) async fn run(shared: Arc<Shared>, namespace: Namespace, health: Arc<LoopHealth>) {
@@ -69,23 +70,12 @@ async fn room(shared: &Shared) -> Vec<Room> {
     let (Ok(step), Ok(handler)) = (step, handler) else {
         return Vec::new();
     };
-    let mut rooms = vec![Room {
+    let first = Room {
         handler: Some(handler),
         _step: step,
-    }];
-    while rooms.len() < shared.options.claim_batch_max {
-        let (Ok(step), Ok(handler)) = (
-            shared.step_room.clone().try_acquire_owned(),
-            shared.handler_room.clone().try_acquire_owned(),
-        ) else {
-            break;
-        };
-        rooms.push(Room {
-            handler: Some(handler),
-            _step: step,
-        });
-    }
-    rooms
+    };
+    let spare = shared.spare_room(shared.options.claim_batch_max - 1);
+    std::iter::once(first).chain(spare).collect()
 }
 
 /// What one claim came to.
@@ -127,30 +117,14 @@ async fn turn(
             return Err(error);
         }
     };
-    let mut events = Vec::with_capacity(claimed.len());
     let mut batch = Batch::new(claim);
-    let mut homeless = Vec::new();
+    let mut events = Vec::with_capacity(claimed.len());
     for (step, room) in claimed.into_iter().zip(room) {
         let definition = &definitions[&step.attempt.definition_id];
-        let event = batch.event(shared, definition, step, namespace, room);
-        if shared.dispatch.has_handler(&event.handler_class) {
-            events.push(event);
-        } else {
-            let outcome = Outcome::NoHandler {
-                handler_class: event.handler_class,
-            };
-            homeless.push(Completion {
-                execution: event.execution,
-                outcome,
-            });
-        }
+        let start = batch.start(definition, step);
+        events.push(start.event(shared, definition, namespace, room));
     }
-    if !homeless.is_empty() {
-        shared.sink.complete(homeless);
-    }
-    if !events.is_empty() {
-        shared.dispatch.dispatch(events, &shared.sink);
-    }
+    hand_out(shared, events);
     Ok(turn)
 }
 
@@ -178,6 +152,7 @@ fn give_back(shared: &Shared, namespace: &Namespace, claimed: Vec<Claimed>, room
             Running {
                 attempt: step.attempt,
                 namespace: namespace.clone(),
+                facts: None,
                 cancelled: CancellationToken::new(),
                 progress: ProgressSlot::default(),
                 started,
@@ -192,15 +167,6 @@ fn give_back(shared: &Shared, namespace: &Namespace, claimed: Vec<Claimed>, room
         });
     }
     shared.sink.complete(completions);
-}
-
-fn execution_of(attempt: &Attempt) -> ExecutionId {
-    ExecutionId {
-        step_id: attempt.step_id,
-        attempt: attempt.attempt,
-        message_id: attempt.message_id,
-        lease_token: attempt.lease_token,
-    }
 }
 
 /// What the steps of one claim share.
@@ -247,64 +213,23 @@ impl Batch {
         facts.clone()
     }
 
-    /// Puts a claimed step in hand and makes its event.
-    fn event(
-        &mut self,
-        shared: &Shared,
-        definition: &Definition,
-        step: Claimed,
-        namespace: &Namespace,
-        room: Room,
-    ) -> StepEvent {
-        let task = self.facts(definition, &step);
-        let attempt = step.attempt;
-        let template = definition.step(attempt.named_step_id);
-        let timeout = template
-            .and_then(|t| t.timeout_ms)
-            .map_or(shared.options.default_timeout, Duration::from_millis);
+    /// What the step begins with.
+    fn start(&mut self, definition: &Definition, step: Claimed) -> Start {
+        let facts = self.facts(definition, &step);
         let name_of = |id: i32| definition.step(id).map(|t| t.name.to_string());
-        let parents: BTreeMap<String, Arc<Value>> = self
+        let parents = self
             .parents
-            .remove(&attempt.step_id)
+            .remove(&step.attempt.step_id)
             .unwrap_or_default()
             .into_iter()
             .filter_map(|(id, results)| name_of(id).map(|name| (name, results)))
             .collect();
-        let event = StepEvent {
-            execution: execution_of(&attempt),
-            task,
-            step_name: template.map(|t| t.name.to_string()).unwrap_or_default(),
-            handler_class: template
-                .map(|t| t.handler_class.clone())
-                .unwrap_or_default(),
-            config: Arc::new(
-                template
-                    .and_then(|t| t.handler_config.clone())
-                    .unwrap_or(Value::Null),
-            ),
+        Start {
+            attempt: step.attempt,
             inputs: step.inputs,
-            parents,
             previous_results: step.previous_results,
-            retry_limit: attempt.retry_limit,
-            retryable: attempt.retryable,
-            timeout,
-            cancelled: CancellationToken::new(),
-            progress: ProgressSlot::default(),
-        };
-        let started = Instant::now();
-        shared.in_hand.add(
-            event.execution,
-            Running {
-                attempt,
-                namespace: namespace.clone(),
-                cancelled: event.cancelled.clone(),
-                progress: event.progress.clone(),
-                started,
-                deadline: started + timeout,
-                answered: false,
-                room,
-            },
-        );
-        event
+            parents,
+            facts,
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! languages implement [`Dispatch`].
 
 mod fetch;
+mod go_on;
 mod handler;
 mod keep;
 mod poll;
@@ -15,6 +16,7 @@ mod report;
 mod running;
 mod seam;
 mod service;
+mod start;
 mod web;
 
 pub use handler::{HandlerRegistry, RustDispatch, StepContext, StepHandler};

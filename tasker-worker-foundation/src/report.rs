@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use tasker_shared::announce::announce;
 use tasker_shared::config::{Engine, Mode};
 use tasker_shared::domain::{check_json, JsonError, JsonLimits, JsonProblem, Outcome, StepError};
 use tasker_shared::messaging::Channel;
@@ -16,7 +15,8 @@ use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tasker_shared::telemetry;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::seam::{Completion, ExecutionId};
+use crate::go_on;
+use crate::seam::{Completion, ExecutionId, TaskFacts};
 use crate::service::Shared;
 
 /// Where reports go.
@@ -35,18 +35,20 @@ impl Way {
         })
     }
 
-    async fn store(&mut self, shared: &Shared, reports: &[Report]) -> Result<(), StoreError> {
+    async fn store(
+        &mut self,
+        shared: &Shared,
+        reports: &[Report],
+        facts: &[Option<Arc<TaskFacts>>],
+    ) -> Result<(), StoreError> {
         match self {
             Self::Queued(connection) => {
                 connection.send(reports).await?;
                 shared.store.hub().wake(&Channel::Results);
+                Ok(())
             }
-            Self::Direct(connection) => {
-                let advanced = connection.advance(reports.to_vec()).await?;
-                announce(shared.store.hub(), &advanced);
-            }
+            Self::Direct(connection) => go_on::advance(shared, connection, reports, facts).await,
         }
-        Ok(())
     }
 }
 
@@ -70,8 +72,7 @@ pub(crate) async fn run(
         let mut at = 0;
         while at < judged.reports.len() {
             let end = at + together(&judged.bytes[at..], shared.options.report_batch_max);
-            let (executions, reports) = (&judged.executions[at..end], &judged.reports[at..end]);
-            if !store(&shared, &mut way, executions, reports, &health).await {
+            if !store(&shared, &mut way, &judged, at..end, &health).await {
                 return;
             }
             at = end;
@@ -94,20 +95,22 @@ fn together(bytes: &[usize], most: usize) -> usize {
     fitting.count().max(1)
 }
 
-/// Tries until the batch is stored; false if the worker stops first.
+/// Tries until a part of `judged` is stored; false if the worker stops first.
 async fn store(
     shared: &Shared,
     way: &mut Option<Way>,
-    executions: &[ExecutionId],
-    reports: &[Report],
+    judged: &Judged,
+    part: std::ops::Range<usize>,
     health: &LoopHealth,
 ) -> bool {
+    let (reports, facts) = (&judged.reports[part.clone()], &judged.facts[part.clone()]);
     let mut pause = Pause::default();
     loop {
-        match within(shared.store.patience(), attempt(shared, way, reports)).await {
+        let attempt = attempt(shared, way, reports, facts);
+        match within(shared.store.patience(), attempt).await {
             Ok(()) => {
                 health.turned();
-                shared.in_hand.release(executions);
+                shared.in_hand.release(&judged.executions[part]);
                 return true;
             }
             Err(error) => {
@@ -126,21 +129,24 @@ async fn attempt(
     shared: &Shared,
     way: &mut Option<Way>,
     reports: &[Report],
+    facts: &[Option<Arc<TaskFacts>>],
 ) -> Result<(), StoreError> {
     if way.is_none() {
         *way = Some(Way::open(shared).await?);
     }
     match way {
-        Some(way) => way.store(shared, reports).await,
+        Some(way) => way.store(shared, reports, facts).await,
         None => Ok(()),
     }
 }
 
-/// Outcomes on their way to be stored, in three columns.
+/// Outcomes on their way to be stored, in columns.
 #[derive(Default)]
 struct Judged {
     executions: Vec<ExecutionId>,
     reports: Vec<Report>,
+    /// Of their tasks.
+    facts: Vec<Option<Arc<TaskFacts>>>,
     /// Of the results, as JSON.
     bytes: Vec<usize>,
 }
@@ -162,6 +168,7 @@ fn judge(shared: &Shared, completions: impl Iterator<Item = Completion>) -> Judg
         metrics::histogram!(telemetry::STEP_DURATION_SECONDS, "namespace" => namespace)
             .record(took);
         judged.executions.push(execution);
+        judged.facts.push(answered.facts);
         judged.bytes.push(bytes);
         judged.reports.push(Report {
             attempt: answered.attempt,

@@ -8,7 +8,7 @@
 //! a second answer, finds the step answered and is dropped.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -17,12 +17,14 @@ use tasker_shared::store::{Attempt, Lease};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::seam::{ExecutionId, ProgressSlot};
+use crate::seam::{ExecutionId, ProgressSlot, TaskFacts};
 
 /// One claimed step.
 pub(crate) struct Running {
     pub(crate) attempt: Attempt,
     pub(crate) namespace: Namespace,
+    /// Of its task, unless the step goes back without a start.
+    pub(crate) facts: Option<Arc<TaskFacts>>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) progress: ProgressSlot,
     pub(crate) started: Instant,
@@ -43,6 +45,7 @@ pub(crate) struct Room {
 pub(crate) struct Answered {
     pub(crate) attempt: Attempt,
     pub(crate) namespace: Namespace,
+    pub(crate) facts: Option<Arc<TaskFacts>>,
     pub(crate) started: Instant,
 }
 
@@ -83,6 +86,7 @@ impl InHand {
         Some(Answered {
             attempt: step.attempt,
             namespace: step.namespace.clone(),
+            facts: step.facts.clone(),
             started: step.started,
         })
     }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::poll::{self, Waiting};
-use crate::running::InHand;
+use crate::running::{InHand, Room};
 use crate::seam::{Completion, CompletionSink, Dispatch};
 use crate::{fetch, keep, report, web};
 
@@ -67,6 +67,24 @@ impl Shared {
     pub(crate) fn loop_states(&self) -> Vec<LoopStatus> {
         let loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
         loops.iter().map(|health| health.status()).collect()
+    }
+
+    /// Room for up to `most` further steps, as far as nobody has it.
+    pub(crate) fn spare_room(&self, most: usize) -> Vec<Room> {
+        let mut rooms = Vec::new();
+        while rooms.len() < most {
+            let (Ok(step), Ok(handler)) = (
+                self.step_room.clone().try_acquire_owned(),
+                self.handler_room.clone().try_acquire_owned(),
+            ) else {
+                break;
+            };
+            rooms.push(Room {
+                handler: Some(handler),
+                _step: step,
+            });
+        }
+        rooms
     }
 
     fn record(&self, namespaces: Vec<Namespace>) -> WorkerRecord {

@@ -8,15 +8,29 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{json, Value};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::claim::start_audit;
+use super::take::{self, Room, Taken};
 use super::{queue, Attempt, Report, Store, StoreError, BATCH_PATH};
+use crate::config::Audit;
 use crate::domain::{decide, AttemptLimits, Change, Namespace, Outcome, State, StepError};
 use crate::telemetry;
 
 const ADVANCE: &str = concat!(
     include_str!("sql/advance.sql"),
-    include_str!("sql/propagate.sql")
+    include_str!("sql/propagate.sql"),
+    include_str!("sql/enqueue.sql"),
+    include_str!("sql/settle.sql")
+);
+/// The same, and the worker goes on with children of what it reports.
+const ADVANCE_AND_TAKE: &str = concat!(
+    include_str!("sql/advance.sql"),
+    include_str!("sql/propagate.sql"),
+    include_str!("sql/take.sql"),
+    include_str!("sql/settle.sql"),
+    include_str!("sql/taken.sql")
 );
 const LOST: &str = include_str!("sql/lost.sql");
 
@@ -27,7 +41,7 @@ pub struct Advanced {
     pub applied: usize,
     /// Reports that matched no running attempt and changed nothing.
     pub stale: Vec<Attempt>,
-    /// Steps that were enqueued.
+    /// Steps that were enqueued and wait to be claimed.
     pub enqueued: usize,
     /// Steps that wait for a due time now: `retried` of them for another attempt,
     /// the others for a worker with their handler.
@@ -45,7 +59,23 @@ pub struct Advanced {
 pub struct AdvanceConnection {
     pub(super) connection: PgConnection,
     store: Store,
-    statements: HashMap<Namespace, String>,
+    statements: HashMap<Namespace, Statements>,
+}
+
+/// Of one namespace.
+struct Statements {
+    advance: String,
+    take: String,
+}
+
+impl Statements {
+    fn of(namespace: &Namespace, audit: Audit) -> Self {
+        let take = ADVANCE_AND_TAKE.replace("{live}", start_audit(audit));
+        Self {
+            advance: queue::for_namespace(ADVANCE, namespace),
+            take: queue::for_namespace(&take, namespace),
+        }
+    }
 }
 
 impl AdvanceConnection {
@@ -73,17 +103,36 @@ impl AdvanceConnection {
         &mut self,
         reports: Vec<Report>,
     ) -> Result<BTreeMap<Namespace, Advanced>, StoreError> {
+        let (advanced, _) = self.advance_and_take(reports, &Room::default()).await?;
+        Ok(advanced)
+    }
+
+    /// As [`advance`](Self::advance), and starts attempts of steps that became ready by
+    /// it, as far as there is `room` for them: of these the caller has the lease.
+    ///
+    /// Not cancel safe: attempts whose start is not read run out their leases.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance).
+    pub async fn advance_and_take(
+        &mut self,
+        reports: Vec<Report>,
+        room: &Room,
+    ) -> Result<(BTreeMap<Namespace, Advanced>, Vec<Taken>), StoreError> {
         let mut by_namespace: BTreeMap<Namespace, Vec<(Attempt, Decided)>> = BTreeMap::new();
         for report in reports {
             let (namespace, decided) = self.judge(report).await?;
             by_namespace.entry(namespace).or_default().push(decided);
         }
-        let mut done = BTreeMap::new();
+        let (mut done, mut taken) = (BTreeMap::new(), Vec::new());
         for (namespace, decided) in by_namespace {
-            let advanced = self.apply(&namespace, decided).await?;
+            let left = room.steps - taken.len();
+            let advanced = self
+                .apply(&namespace, decided, room, left, &mut taken)
+                .await?;
             done.insert(namespace, advanced);
         }
-        Ok(done)
+        Ok((done, taken))
     }
 
     /// Ends the attempts of one namespace whose lease has run out; `messages` are
@@ -129,7 +178,9 @@ impl AdvanceConnection {
         if decided.is_empty() {
             return Ok(Advanced::default());
         }
-        self.apply(namespace, decided).await
+        let none = Room::default();
+        self.apply(namespace, decided, &none, 0, &mut Vec::new())
+            .await
     }
 
     async fn judge(&self, report: Report) -> Result<(Namespace, (Attempt, Decided)), StoreError> {
@@ -147,48 +198,75 @@ impl AdvanceConnection {
         Ok((definition.namespace().clone(), (attempt, decided)))
     }
 
+    /// Applies outcomes of one namespace; up to `most` steps that it starts are added
+    /// to `taken`.
     async fn apply(
         &mut self,
         namespace: &Namespace,
         decided: Vec<(Attempt, Decided)>,
+        room: &Room,
+        most: usize,
+        taken: &mut Vec<Taken>,
     ) -> Result<Advanced, StoreError> {
-        let statement = self
+        let audit = self.store.engine().audit;
+        let statements = self
             .statements
             .entry(namespace.clone())
-            .or_insert_with(|| queue::for_namespace(ADVANCE, namespace));
+            .or_insert_with(|| Statements::of(namespace, audit));
         let batch = Batch::of(decided);
+        let go_on = most > 0 && !room.after.is_empty();
         let since = std::time::Instant::now();
-        let row = sqlx::query(statement)
-            .bind(&batch.steps)
-            .bind(&batch.tasks)
-            .bind(&batch.numbers)
-            .bind(&batch.messages)
-            .bind(&batch.tokens)
-            .bind(&batch.changes)
-            .bind(&batch.payloads)
-            .bind(&batch.delays)
-            .bind(&batch.errors)
-            .bind(&batch.notes)
-            .bind(&batch.backoffs)
-            .bind(&batch.only_expired)
-            .fetch_one(&mut self.connection)
-            .await?;
+        let mut query = sqlx::query(if go_on {
+            &statements.take
+        } else {
+            &statements.advance
+        })
+        .bind(&batch.steps)
+        .bind(&batch.tasks)
+        .bind(&batch.numbers)
+        .bind(&batch.messages)
+        .bind(&batch.tokens)
+        .bind(&batch.changes)
+        .bind(&batch.payloads)
+        .bind(&batch.delays)
+        .bind(&batch.errors)
+        .bind(&batch.notes)
+        .bind(&batch.backoffs)
+        .bind(&batch.only_expired);
+        if go_on {
+            let lease_ms = self.store.engine().lease_ms as i64;
+            query = query.bind(&room.after).bind(most as i64).bind(lease_ms);
+        }
+        let row = query.fetch_one(&mut self.connection).await?;
         metrics::histogram!(telemetry::ADVANCE_DURATION_SECONDS)
             .record(since.elapsed().as_secs_f64());
         metrics::histogram!(telemetry::ADVANCE_BATCH_STEPS).record(batch.steps.len() as f64);
+        let before = taken.len();
+        if go_on {
+            take::read(&row, &batch.attempts, taken)?;
+        }
+        let mut advanced = Advanced::read(&row, &batch)?;
+        advanced.enqueued -= taken.len() - before;
+        Ok(advanced)
+    }
+}
+
+impl Advanced {
+    /// Reads the answer to `batch`.
+    fn read(row: &PgRow, batch: &Batch) -> Result<Self, StoreError> {
         let applied: Vec<i64> = row.try_get("applied")?;
         let mut applied: HashSet<i64> = applied.into_iter().collect();
         let finished: Vec<i64> = row.try_get("finished")?;
         let states: Vec<String> = row.try_get("states")?;
         let states = states.iter().map(|state| State::parse(state));
-        let mut advanced = Advanced {
+        let mut advanced = Self {
             enqueued: row.try_get::<i64, _>("enqueued")? as usize,
             finished: finished
                 .into_iter()
                 .zip(states)
                 .filter_map(|(task, state)| Some((task, state?)))
                 .collect(),
-            ..Advanced::default()
+            ..Self::default()
         };
         for (attempt, change) in batch.attempts.iter().zip(&batch.changes) {
             // The second report of one execution finds the step gone from

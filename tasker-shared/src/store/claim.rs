@@ -16,6 +16,14 @@ const CLAIM: &str = include_str!("sql/claim.sql");
 const CLAIM_LIVE: &str = include_str!("sql/claim_live.sql");
 const RENEW: &str = include_str!("sql/renew.sql");
 
+/// What writes the start of an attempt, after a CTE `started` of the steps it is of.
+pub(super) fn start_audit(audit: Audit) -> &'static str {
+    match audit {
+        Audit::Folded => "",
+        Audit::Live => CLAIM_LIVE,
+    }
+}
+
 /// A step with an attempt under way.
 #[derive(Debug, Clone)]
 pub struct Claimed {
@@ -71,10 +79,7 @@ impl ClaimConnection {
     /// As for any connection.
     pub async fn open(store: &Store, namespace: &Namespace) -> Result<Self, StoreError> {
         let settings = [&BATCH_PATH[..], &[("synchronous_commit", "off")]].concat();
-        let live = match store.engine().audit {
-            Audit::Folded => "",
-            Audit::Live => CLAIM_LIVE,
-        };
+        let live = start_audit(store.engine().audit);
         Ok(Self {
             connection: store.dedicated(&settings).await?,
             claim: queue::for_namespace(&CLAIM.replace("{live}", live), namespace),

@@ -62,7 +62,9 @@ impl OperateError {
 
 const OPERATOR: &str = concat!(
     include_str!("sql/operator.sql"),
-    include_str!("sql/propagate.sql")
+    include_str!("sql/propagate.sql"),
+    include_str!("sql/enqueue.sql"),
+    include_str!("sql/settle.sql")
 );
 
 /// A task under its lock.

@@ -13,3 +13,4 @@ mod readiness;
 mod shapes;
 mod submit;
 mod sweep;
+mod take;

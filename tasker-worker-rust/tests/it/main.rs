@@ -12,6 +12,7 @@ mod drain;
 mod end_to_end;
 mod failures;
 mod fleet;
+mod going_on;
 mod handlers;
 mod idle;
 mod killed_orchestrator;

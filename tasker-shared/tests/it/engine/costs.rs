@@ -7,15 +7,15 @@ mod turns;
 
 use serde_json::json;
 use tasker_shared::domain::{Namespace, StepError};
-use tasker_shared::store::{ClaimConnection, Report};
+use tasker_shared::store::{ClaimConnection, Report, Room};
 
 use super::harness::{failure, success, Engine, NAMESPACE};
 use super::shapes::{fan, layered, linear, uneven, Steps};
 use line::{Bill, Line, Way};
 use turns::{
-    ADVANCE, ADVANCE_OF_TWO_NAMESPACES, NOTHING_TO_ADVANCE, NOTHING_TO_CLAIM, NOTHING_TO_SWEEP,
-    NOTHING_TO_TAKE, REPORT_WITH_ONE_LARGE_RESULT, RESULTS, RESULTS_OF_TWO_NAMESPACES, SUBMIT,
-    SUBMIT_TO_TWO_NAMESPACES, SWEEP_OF_DUE,
+    ADVANCE, ADVANCE_OF_TWO_NAMESPACES, GO_ON, NOTHING_TO_ADVANCE, NOTHING_TO_CLAIM,
+    NOTHING_TO_SWEEP, NOTHING_TO_TAKE, REPORT_WITH_ONE_LARGE_RESULT, RESULTS,
+    RESULTS_OF_TWO_NAMESPACES, SUBMIT, SUBMIT_TO_TWO_NAMESPACES, SWEEP_OF_DUE,
 };
 
 /// Tasks of these shapes in turn.
@@ -146,6 +146,29 @@ async fn each_namespace_in_a_batch_is_one_more_statement() {
             assert_eq!(taken.unwrap().advanced.len(), 2);
             RESULTS_OF_TWO_NAMESPACES.is(&spent);
         }
+    }
+    line.meter.engine.verify().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_goes_on_costs_one_statement_and_one_commit_a_step() {
+    let mut line = Line::new(|_| {}).await;
+    line.register(NAMESPACE, "linear", &linear(5)).await;
+    let mut bill = Bill::default();
+    line.submit(&[(NAMESPACE, "linear")], &SUBMIT, &mut bill)
+        .await;
+    let mut attempt = line.meter.engine.claim_one().await;
+    for _ in 1..5 {
+        let room = Room {
+            steps: 1,
+            after: vec![attempt.step_id],
+        };
+        let reports = vec![success(attempt, json!({}))];
+        let go_on =
+            async |engine: &mut Engine| engine.advances.advance_and_take(reports, &room).await;
+        let (advanced, spent) = line.meter.of(go_on).await;
+        GO_ON.is(&spent);
+        attempt = advanced.unwrap().1[0].attempt;
     }
     line.meter.engine.verify().await;
 }

@@ -13,7 +13,7 @@ use tasker_shared::domain::{Outcome, State, StepError};
 use tasker_shared::store::operate::{
     cancel_step, cancel_task, resolve_step, retry_step, retry_task,
 };
-use tasker_shared::store::{templates, Report};
+use tasker_shared::store::{templates, Attempt, Report, Room};
 use tasker_shared::wire::{OperatorRequest, ResolveRequest, StepPhase};
 use tasker_testkit::seeded_dag;
 
@@ -33,7 +33,7 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
         let task = engine.submit_again(&name).await;
         parents.insert(task.task_id, dag.into_iter().collect());
     }
-    let mut held: Vec<tasker_shared::store::Attempt> = Vec::new();
+    let mut held: Vec<Attempt> = Vec::new();
     for round in 0.. {
         assert!(round < 2_000, "seed {seed}: the storm does not end");
         let claimed = engine.claim(rng.random_range(1..8)).await;
@@ -81,7 +81,11 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
                 _ => reports.push(success(attempt, json!({"round": round}))),
             }
         }
-        engine.report(reports).await;
+        for taken in engine.report_and_go_on(&mut rng, reports).await {
+            let name = engine.name_of(&taken).await;
+            assert_parents_done(&engine, &parents, taken.task_id, &name).await;
+            held.push(taken);
+        }
         if with_operators && rng.random_bool(0.2) {
             let tasks: Vec<i64> = parents.keys().copied().collect();
             meddle(&engine, &mut rng, &tasks).await;
@@ -100,6 +104,21 @@ async fn storm(seed: u64, tasks: usize, with_operators: bool) {
 }
 
 impl Engine {
+    /// Reports, and goes on with as many children as it happens.
+    async fn report_and_go_on(&mut self, rng: &mut StdRng, reports: Vec<Report>) -> Vec<Attempt> {
+        let after = reports.iter().map(|r| r.attempt.step_id);
+        let room = Room {
+            steps: rng.random_range(0..4),
+            after: after.filter(|_| rng.random_bool(0.7)).collect(),
+        };
+        let (_, taken) = self
+            .advances
+            .advance_and_take(reports, &room)
+            .await
+            .unwrap();
+        taken.into_iter().map(|taken| taken.attempt).collect()
+    }
+
     async fn claim_nothing(&mut self) -> bool {
         let waiting = "SELECT count(*) FROM pgmq.q_steps_tests";
         self.count(waiting).await == 0

@@ -55,6 +55,13 @@ pub(super) const ADVANCE: Turn = Turn {
     commits: 1,
 };
 
+/// An advance, and the start of children in place of a claim.
+pub(super) const GO_ON: Turn = Turn {
+    part: "going on",
+    statements: &["WITH input AS"],
+    commits: 1,
+};
+
 // The same where there is nothing to do.
 
 pub(super) const NOTHING_TO_CLAIM: Turn = Turn {
