@@ -26,7 +26,7 @@ use crate::stats::rounded;
 
 arguments!(MemoryArgs {
     /// Portions of 10,000 steps that are active at once
-    portions: usize = 10,
+    portions: usize = 20,
 });
 
 const STEPS_OF_PORTION: usize = 10_000;

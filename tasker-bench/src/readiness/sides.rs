@@ -1,15 +1,39 @@
 //! The two sides of the comparison, each on a connection of its own.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tasker_shared::store::{Store, BATCH_PATH};
 
-/// The end of the engine's statement that applies outcomes. Its first part finds what
-/// became ready, the rest enqueues, counts and finalizes.
+/// The part of the engine's statement that finds what became ready. Its last CTE is
+/// closed by the part that follows it.
 const PROPAGATE: &str = include_str!("../../../tasker-shared/src/store/sql/propagate.sql");
-const END_OF_RESOLUTION: &str = ", enqueued AS (";
 
+const BY_FUNCTION: &str =
+    "SELECT workflow_step_id FROM get_step_readiness_status($1) WHERE ready_for_execution";
 const RAILS_SQL: &str = include_str!("../../sql/rails_readiness.sql");
+
+/// Makes a function of the session that runs `with` and `select`, which gives ids of
+/// steps, and answers with the milliseconds it took.
+async fn timed(
+    connection: &mut PgConnection,
+    signature: &str,
+    with: &str,
+    select: &str,
+) -> Result<()> {
+    // Without the way there and back, which is the same for all and longer than ours takes.
+    let function = format!(
+        "CREATE FUNCTION pg_temp.{signature} RETURNS float8 LANGUAGE plpgsql AS $function$
+         DECLARE
+             since timestamptz := clock_timestamp();
+             ready bigint[];
+         BEGIN
+             {with} SELECT array_agg(id) INTO ready FROM ({select}) AS found(id);
+             RETURN extract(epoch FROM clock_timestamp() - since) * 1000;
+         END $function$"
+    );
+    connection.execute(&*function).await?;
+    Ok(())
+}
 
 /// The engine's side.
 pub(super) struct Tasker {
@@ -20,10 +44,20 @@ pub(super) struct Tasker {
 impl Tasker {
     pub(super) async fn open(store: &Store) -> Result<Self> {
         let options = store.connect_options().options(BATCH_PATH);
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let signature = "resolve(bigint, bigint)";
+        timed(&mut connection, signature, &resolution(), READY).await?;
         Ok(Self {
-            connection: PgConnection::connect_with(&options).await?,
-            resolution: resolution()?,
+            connection,
+            resolution: format!("{} {READY}", resolution()),
         })
+    }
+
+    /// Milliseconds that [`resolve`](Self::resolve) takes in the server.
+    pub(super) async fn resolve_ms(&mut self, task: i64, step: i64) -> Result<f64> {
+        let ms = sqlx::query_scalar("SELECT pg_temp.resolve($1, $2)");
+        let ms = ms.bind(step).bind(task);
+        Ok(ms.fetch_one(&mut self.connection).await?)
     }
 
     pub(super) async fn begin(&mut self) -> Result<()> {
@@ -43,17 +77,15 @@ impl Tasker {
     }
 }
 
+const READY: &str = "SELECT step_id FROM ready";
+
 /// The resolution alone, behind step $1 of task $2, which has just completed.
-fn resolution() -> Result<String> {
-    let (resolution, _) = PROPAGATE
-        .split_once(END_OF_RESOLUTION)
-        .context("propagate.sql has another form than this measurement expects")?;
-    Ok(format!(
+fn resolution() -> String {
+    format!(
         "WITH flipped AS MATERIALIZED (
              SELECT $1::bigint AS workflow_step_id, $2::bigint AS task_id, true AS satisfies
-         ){resolution}
-         SELECT step_id FROM ready"
-    ))
+         ){PROPAGATE})"
+    )
 }
 
 /// The Rails engine's side. Sequential scans and nested loops are allowed here and plans
@@ -67,19 +99,29 @@ impl Rails {
     pub(super) async fn open(store: &Store) -> Result<Self> {
         // Compiling the query would take longer than running it.
         let options = store.connect_options().options([("jit", "off")]);
-        Ok(Self {
-            connection: PgConnection::connect_with(&options).await?,
-            by_sql: format!(
-                "SELECT workflow_step_id FROM ({RAILS_SQL}) step WHERE ready_for_execution"
-            ),
-        })
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let by_sql =
+            format!("SELECT workflow_step_id FROM ({RAILS_SQL}) step WHERE ready_for_execution");
+        timed(&mut connection, "by_function(bigint)", "", BY_FUNCTION).await?;
+        timed(&mut connection, "by_sql(bigint)", "", &by_sql).await?;
+        Ok(Self { connection, by_sql })
+    }
+
+    /// Milliseconds that [`by_function`](Self::by_function) takes in the server.
+    pub(super) async fn by_function_ms(&mut self, task: i64) -> Result<f64> {
+        let ms = sqlx::query_scalar("SELECT pg_temp.by_function($1)").bind(task);
+        Ok(ms.fetch_one(&mut self.connection).await?)
+    }
+
+    /// Milliseconds that [`by_sql`](Self::by_sql) takes in the server.
+    pub(super) async fn by_sql_ms(&mut self, task: i64) -> Result<f64> {
+        let ms = sqlx::query_scalar("SELECT pg_temp.by_sql($1)").bind(task);
+        Ok(ms.fetch_one(&mut self.connection).await?)
     }
 
     /// Ready steps, by the function that the Rails engine brings.
     pub(super) async fn by_function(&mut self, task: i64) -> Result<Vec<i64>> {
-        let ready = sqlx::query_scalar(
-            "SELECT workflow_step_id FROM get_step_readiness_status($1) WHERE ready_for_execution",
-        );
+        let ready = sqlx::query_scalar(BY_FUNCTION);
         Ok(ready.bind(task).fetch_all(&mut self.connection).await?)
     }
 
@@ -118,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_resolution_is_cut_out_of_the_engines_statement_and_writes_gates_alone() {
-        let resolution = resolution().unwrap();
+        let resolution = resolution();
         for part in ["hits AS", "opened AS", "ready AS"] {
             assert!(resolution.contains(part), "{part}");
         }
