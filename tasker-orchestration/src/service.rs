@@ -73,14 +73,18 @@ impl Orchestrator {
         let mut running = std::mem::take(&mut loops.running);
         let pulse = loops.pulse(intake.clone());
         let options = ApiOptions::new(config);
-        let state = AppState::new(store, intake, loader, options, pulse, render);
+        let state = AppState::new(store.clone(), intake, loader, options, pulse, render);
         let router = api::router(state)?;
         let limits = ServeLimits::new(config);
         running.push(tokio::spawn(async move {
             api::serve(listener, router, limits, shutdown).await;
         }));
         tracing::info!(%address, "orchestration started");
-        Ok(OrchestratorHandle { address, running })
+        Ok(OrchestratorHandle {
+            address,
+            store,
+            running,
+        })
     }
 }
 
@@ -175,6 +179,7 @@ pub async fn run_service(config: &Config, shutdown: CancellationToken) -> Result
 /// Running orchestration.
 pub struct OrchestratorHandle {
     address: SocketAddr,
+    store: Store,
     running: Vec<JoinHandle<()>>,
 }
 
@@ -190,6 +195,7 @@ impl OrchestratorHandle {
             // A panic has been logged by its thread.
             let _ = task.await;
         }
+        self.store.hub().finish().await;
         tracing::info!("orchestration stopped");
     }
 }

@@ -354,6 +354,7 @@ async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle
         tracing::debug!(%error, "the worker's row stays until it is swept");
     }
     shared.stopped.cancel();
+    shared.store.hub().finish().await;
     tracing::info!("worker stopped");
 }
 

@@ -22,9 +22,10 @@ pub struct WakeHub {
 
 #[derive(Debug)]
 struct Shared {
-    /// Wakes waiting to be sent.
-    pending: Mutex<BTreeSet<String>>,
+    pending: Mutex<Pending>,
     arrived: Notify,
+    /// Nothing waits to be sent any more, maybe.
+    sent: Notify,
     signals: Mutex<HashMap<String, Vec<Signal>>>,
     /// Raised together with all others, and by nothing else.
     missed: Mutex<Vec<Signal>>,
@@ -34,8 +35,20 @@ struct Shared {
     listening: AtomicBool,
 }
 
+/// Wakes on their way out.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Waiting to be sent.
+    names: BTreeSet<String>,
+    /// Some are being sent.
+    sending: bool,
+}
+
 /// How many times rarer polls are while wakes are heard.
 const LISTENING_FACTOR: u32 = 5;
+
+/// Time that the last wakes of a process have.
+const LAST_WAKES: Duration = Duration::from_secs(1);
 
 /// Pauses between tries to reach the database.
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
@@ -51,6 +64,7 @@ impl WakeHub {
         let shared = Arc::new(Shared {
             pending: Mutex::default(),
             arrived: Notify::new(),
+            sent: Notify::new(),
             signals: Mutex::default(),
             missed: Mutex::default(),
             sender_pid: AtomicU32::new(0),
@@ -101,8 +115,28 @@ impl WakeHub {
     pub fn wake(&self, channel: &Channel) {
         let name = channel.name();
         self.shared.raise(&name);
-        if lock(&self.shared.pending).insert(name) {
+        if lock(&self.shared.pending).names.insert(name) {
             self.shared.arrived.notify_one();
+        }
+    }
+
+    /// Waits until all wakes asked for so far are sent or given up, for a second at
+    /// most: what a process says last is as worth hearing as the rest. Cancel safe.
+    pub async fn finish(&self) {
+        // Whoever does not hear of it looks by itself, later.
+        let _ = tokio::time::timeout(LAST_WAKES, self.all_sent()).await;
+    }
+
+    async fn all_sent(&self) {
+        loop {
+            let sent = self.shared.sent.notified();
+            {
+                let pending = lock(&self.shared.pending);
+                if pending.names.is_empty() && !pending.sending {
+                    return;
+                }
+            }
+            sent.await;
         }
     }
 
@@ -153,14 +187,18 @@ async fn send(
             tokio::time::sleep(wait).await;
         }
         spacing.sent(Instant::now());
-        let names: Vec<String> = std::mem::take(&mut *lock(&shared.pending))
-            .into_iter()
-            .collect();
+        let names: Vec<String> = {
+            let mut pending = lock(&shared.pending);
+            pending.sending = true;
+            std::mem::take(&mut pending.names).into_iter().collect()
+        };
         // One that cannot be sent is dropped: the polls make up for it.
         if let Err(error) = notify(&connect, &shared, &mut connection, &names).await {
             tracing::debug!(%error, "wake not sent");
             connection = None;
         }
+        lock(&shared.pending).sending = false;
+        shared.sent.notify_waiters();
     }
 }
 

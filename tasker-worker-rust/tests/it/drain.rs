@@ -60,6 +60,24 @@ async fn a_worker_told_to_end_under_load_does_so_within_five_seconds_and_no_atte
 }
 
 #[tokio::test]
+async fn the_last_report_of_a_worker_that_ends_is_heard_at_once() {
+    let site = Site::new().await;
+    // Found by a look only, it would be found in five minutes.
+    let seldom = ["engine.poll_interval_ms=60000", "engine.lease_ms=3600000"];
+    let orchestrator = site.orchestrator_with(&seldom).await;
+    let mut worker = site.worker_with(&seldom).await;
+    let client = &orchestrator.client;
+    register(client, &nap("nap", 1_000)).await;
+    let task = submit(client, "it/nap", json!({})).await;
+    running(client, task, "nap").await;
+    worker.process.terminate().unwrap();
+    let status = worker.process.wait_exit(PATIENCE).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", worker.process.output());
+    complete(client, &[task]).await;
+    site.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_a_draining_worker_at_once_and_another_takes_over() {
     let site = Site::new().await;
     let orchestrator = site.orchestrator().await;
