@@ -127,7 +127,7 @@ impl Contest {
         const PAUSE: Duration = Duration::from_millis(10);
         const DOUBLINGS: u32 = 3;
         self.lost = if found {
-            self.lost.saturating_sub(1)
+            self.lost / 2
         } else {
             (self.lost + 1).min(LOST_OFTEN + DOUBLINGS)
         };
@@ -190,7 +190,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(rests(false, 8), [0, 0, 10, 20, 40, 80, 80, 80]);
-        assert_eq!(rests(true, 5), [40, 20, 10, 0, 0]);
-        assert_eq!(rests(false, 2), [0, 10]);
+        assert_eq!(rests(true, 3), [10, 0, 0]);
+        assert_eq!(rests(false, 3), [0, 0, 10]);
     }
 }

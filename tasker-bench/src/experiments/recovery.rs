@@ -23,8 +23,9 @@ arguments!(RecoveryArgs {
     seconds: u64 = 10,
     /// Steps of a task
     length: usize = 20,
-    /// Tasks under way at once
-    in_flight: usize = 500,
+    /// Tasks under way at once: enough for full load while those wait whose steps the
+    /// killed worker had
+    in_flight: usize = 1500,
 });
 
 /// Until the load is even.

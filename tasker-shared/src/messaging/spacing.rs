@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 /// Wakes that may go ahead of the even rate.
-const AHEAD: u32 = 4;
+const AHEAD: u32 = 2;
 
 #[derive(Debug)]
 pub(super) struct Spacing {
