@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup fmt lint build test tests deny demo dev bench callgrind doc clean
+.PHONY: help setup setup-all fmt lint build test tests ruby deny demo dev bench callgrind doc clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,21 +15,27 @@ help: ## print this list
 setup: ## install what is missing (PostgreSQL's programs), or say what to install
 	@scripts/setup.sh
 
+setup-all: ## as setup, and for the bindings: Ruby, its headers, the gems of its specs
+	@scripts/setup.sh all
+
 demo: setup ## run two workflows on a private PostgreSQL and show their progress
 	$(CARGO) run --quiet --locked -p tasker-cli --bin tasker -- demo $(ARGS)
 
 dev: setup ## run everything in one process, with a database kept in .tasker/pg
 	$(CARGO) run --quiet --locked -p tasker-cli --bin tasker -- dev $(ARGS)
 
-build: ## build programs and tests
+build: ## build programs, bindings and tests (after `make setup-all`)
 	$(CARGO) build --workspace --all-targets --locked
 
-test: setup lint build tests ## do all set-up and run every check and test
+test: setup-all lint build tests ruby ## do all set-up and run every check and test
 
 # The built program, not `cargo run`: that would build its dependencies once more,
 # with the features of one crate in place of those of the workspace.
 tests: ## run the tests alone, on a private PostgreSQL, after `make build`
 	$(TARGET)/debug/with-cluster -- $(CARGO) test --workspace --locked --no-fail-fast
+
+ruby: ## run the specs of the Ruby gem and install it for a try, after `make build`
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" $(TARGET)/debug/with-cluster -- rake -C bindings/ruby PREBUILT=1 default gem:test
 
 fmt: ## format all code
 	$(CARGO) fmt --all

@@ -202,13 +202,18 @@ const BATCH_JOINS: (&str, &str) = ("enable_nestloop", "off");
 /// Settings of a connection for the statements of batches: both of the above.
 pub const BATCH_PATH: [(&str, &str); 4] = [HOT_PATH[0], HOT_PATH[1], HOT_PATH[2], BATCH_JOINS];
 
+/// The value of the setting `search_path` that finds the engine's tables.
+pub fn search_path(database: &Database) -> String {
+    format!("\"{}\"", database.schema.replace('"', "\"\""))
+}
+
 fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> {
     let Some(url) = &database.url else {
         return Err(StoreError::NoDatabase);
     };
     let options: PgConnectOptions = url.expose().parse().map_err(|_| StoreError::BadUrl)?;
     let statement_timeout = database.statement_timeout_ms.to_string();
-    let search_path = format!("\"{}\"", database.schema.replace('"', "\"\""));
+    let search_path = search_path(database);
     let idle_timeout = database.idle_in_transaction_timeout_ms.to_string();
     Ok(options.application_name("tasker").options([
         // Rails writes UTC into columns without time zone; so must every session.

@@ -13,7 +13,7 @@ use tasker_shared::domain::{Outcome, StepError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::seam::{Completion, CompletionSink, Dispatch, ExecutionId, StepEvent, TaskFacts};
+use crate::seam::{Completion, CompletionSink, Dispatch, StepEvent, TaskFacts};
 
 /// Code for one kind of step.
 #[async_trait]
@@ -224,7 +224,7 @@ impl Dispatch for RustDispatch {
                 sink.complete(vec![Completion { execution, outcome }]);
                 continue;
             };
-            let span = handler_span(&event);
+            let span = event.span();
             let sink = sink.clone();
             let run = async move {
                 if let Some(outcome) = run_handler(handler, StepContext::new(event)).await {
@@ -234,25 +234,6 @@ impl Dispatch for RustDispatch {
             tokio::spawn(run.instrument(span));
         }
     }
-}
-
-fn handler_span(event: &StepEvent) -> tracing::Span {
-    let ExecutionId {
-        step_id, attempt, ..
-    } = event.execution;
-    let span = tracing::info_span!(
-        "step",
-        task_id = event.task.task_id,
-        step_id,
-        step = %event.step_name,
-        attempt,
-        handler = %event.handler_class,
-        correlation_id = event.task.correlation_id.as_deref(),
-    );
-    if let Some(traceparent) = &event.task.traceparent {
-        tasker_shared::telemetry::adopt(&span, traceparent);
-    }
-    span
 }
 
 /// One call, with panics caught. `None` if it was cancelled: then the worker

@@ -187,18 +187,18 @@ fn storable(engine: &Engine, outcome: Outcome) -> (Outcome, usize) {
         max_bytes,
         max_depth: engine.json_max_depth,
     };
-    let error = match outcome {
+    let (error, bytes) = match outcome {
         Outcome::Success { results } => {
             match check_json(&results, &limits(engine.result_max_bytes)) {
                 Ok(bytes) => return (Outcome::Success { results }, bytes),
-                Err(problem) => unstorable(&problem),
+                Err(problem) => (unstorable(&problem), 0),
             }
         }
-        Outcome::Failure { error } => error,
+        Outcome::Failure { error } => error.storable_results(&limits(engine.result_max_bytes)),
         other => return (other, 0),
     };
     let error = error.storable(&limits(engine.error_max_bytes));
-    (Outcome::Failure { error }, 0)
+    (Outcome::Failure { error }, bytes)
 }
 
 fn unstorable(problem: &JsonError) -> StepError {

@@ -67,6 +67,29 @@ pub struct StepEvent {
     pub progress: ProgressSlot,
 }
 
+impl StepEvent {
+    /// A span for the run of the handler, inside the trace of the task. Begins when it is
+    /// first entered; what the handler calls goes on in it.
+    pub fn span(&self) -> tracing::Span {
+        let ExecutionId {
+            step_id, attempt, ..
+        } = self.execution;
+        let span = tracing::info_span!(
+            "step",
+            task_id = self.task.task_id,
+            step_id,
+            step = %self.step_name,
+            attempt,
+            handler = %self.handler_class,
+            correlation_id = self.task.correlation_id.as_deref(),
+        );
+        if let Some(traceparent) = &self.task.traceparent {
+            tasker_shared::telemetry::adopt(&span, traceparent);
+        }
+        span
+    }
+}
+
 /// Where a handler leaves word of its progress; the next lease renewal stores it.
 #[derive(Debug, Clone, Default)]
 pub struct ProgressSlot(Arc<std::sync::Mutex<Option<Value>>>);
@@ -104,11 +127,29 @@ pub struct Completion {
 pub struct CompletionSink(pub(crate) tokio::sync::mpsc::UnboundedSender<Vec<Completion>>);
 
 impl CompletionSink {
+    /// A sink without a worker, and what arrives in it: for tests and benchmarks of a
+    /// dispatcher.
+    pub fn apart() -> (Self, Completions) {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        (Self(sender), Completions(receiver))
+    }
+
     /// Hands completions to the worker; after the worker has stopped they are
     /// dropped, and the steps run again when their leases end.
     pub fn complete(&self, completions: Vec<Completion>) {
         // A closed channel means the worker is gone: nobody is left to tell.
         let _ = self.0.send(completions);
+    }
+}
+
+/// What arrives in a sink that stands [apart](CompletionSink::apart).
+#[derive(Debug)]
+pub struct Completions(tokio::sync::mpsc::UnboundedReceiver<Vec<Completion>>);
+
+impl Completions {
+    /// Waits for completions; `None` when there is no sink left. Cancel safe.
+    pub async fn next(&mut self) -> Option<Vec<Completion>> {
+        self.0.recv().await
     }
 }
 

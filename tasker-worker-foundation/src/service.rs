@@ -256,6 +256,12 @@ impl WorkerHandle {
         self.shared.in_hand.len()
     }
 
+    /// Waits until the worker has drained after its shutdown, for any number of those who
+    /// want to know. Cancel safe.
+    pub async fn stopped(&self) {
+        self.shared.stopped.cancelled().await;
+    }
+
     /// Waits until the worker has drained after its shutdown.
     pub async fn join(self) {
         // The task cannot be aborted by anybody else; a panic in it is logged.
@@ -353,8 +359,8 @@ async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle
     if let Err(error) = shared.store.forget_worker(&shared.options.worker_id).await {
         tracing::debug!(%error, "the worker's row stays until it is swept");
     }
-    shared.stopped.cancel();
     shared.store.hub().finish().await;
+    shared.stopped.cancel();
     tracing::info!("worker stopped");
 }
 

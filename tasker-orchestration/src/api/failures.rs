@@ -34,34 +34,13 @@ impl From<Arc<StoreError>> for ApiError {
 
 impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
-        let told = error.to_string();
-        match error {
-            SubmitError::Fields(fields) => Self::new(&INVALID_BODY, told).fields(fields),
-            SubmitError::Context(fields) => Self::new(&CONTEXT_REFUSED, told).fields(fields),
-            SubmitError::UnknownTemplate {
-                known_versions,
-                version,
-                meant,
-                ..
-            } => {
-                let (field, problem) = match (version, known_versions.is_empty(), meant.first()) {
-                    (Some(_), false, _) => (
-                        "/version",
-                        format!(
-                            "is not registered; registered are {}",
-                            known_versions.join(", ")
-                        ),
-                    ),
-                    (_, _, Some((namespace, name))) => (
-                        "/namespace",
-                        format!("is perhaps {namespace}, which has a template {name}"),
-                    ),
-                    _ => ("/name", "is not registered in this namespace".to_owned()),
-                };
-                Self::new(&UNKNOWN_TEMPLATE, told).field(field, problem)
-            }
-            SubmitError::Store(error) => error.into(),
-        }
+        let kind = match error {
+            SubmitError::Store(error) => return error.into(),
+            SubmitError::Fields(_) => &INVALID_BODY,
+            SubmitError::Context(_) => &CONTEXT_REFUSED,
+            SubmitError::UnknownTemplate { .. } => &UNKNOWN_TEMPLATE,
+        };
+        Self::new(kind, error.to_string()).fields(error.fields())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{json, Map, Value};
 
 use super::json::{check_json, JsonLimits};
@@ -55,6 +55,19 @@ pub struct StepError {
     pub retry_after_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+    /// What the step's results become, null included; the engine adds no key to them.
+    /// None: [`StepError::result_keys`] are added to what is there.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub results: Option<Value>,
+}
+
+/// Null that is there, as opposed to a key that is not.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl StepError {
@@ -67,6 +80,7 @@ impl StepError {
             backtrace: None,
             retry_after_ms: None,
             context: None,
+            results: None,
         }
     }
 
@@ -125,12 +139,38 @@ impl StepError {
         self
     }
 
-    /// The error as it can be stored, whatever a handler put into it: without U+0000,
-    /// without a context that breaks the rules for JSON, and as at most
+    #[must_use]
+    pub fn with_results(mut self, results: Value) -> Self {
+        self.results = Some(results);
+        self
+    }
+
+    /// The error with results that can be stored, and the size of them as JSON. Results
+    /// beyond `limits` are left out, and the message says why: the engine's keys are
+    /// added to the earlier ones then.
+    #[must_use]
+    pub fn storable_results(mut self, limits: &JsonLimits) -> (Self, usize) {
+        let checked = self.results.as_ref().map(|r| check_json(r, limits));
+        match checked {
+            None => (self, 0),
+            Some(Ok(bytes)) => (self, bytes),
+            Some(Err(problem)) => {
+                self.results = None;
+                let left_out =
+                    format!(" (the results of the failed step were left out: {problem})");
+                self.message.push_str(&left_out);
+                (self, 0)
+            }
+        }
+    }
+
+    /// The error as it can be stored, whatever a handler put into it, but for its
+    /// results, which have limits of their own: without U+0000, without a context that breaks the rules for JSON, and as at most
     /// `limits.max_bytes` of JSON (1,024 or more). What is too large goes in this order:
     /// the backtrace, the context, the end of the message.
     #[must_use]
     pub fn storable(mut self, limits: &JsonLimits) -> Self {
+        let results = self.results.take();
         without_nul(&mut self.message);
         if let Some(backtrace) = &mut self.backtrace {
             without_nul(backtrace);
@@ -158,6 +198,7 @@ impl StepError {
             cut(&mut self.message, kept);
             self.message.push_str(" (cut)");
         }
+        self.results = results;
         self
     }
 
@@ -424,6 +465,51 @@ mod tests {
                 .storable(&SMALL);
             let told = stored.context.unwrap();
             assert!(told.as_str().unwrap().contains(why), "{told}");
+        }
+    }
+
+    #[test]
+    fn results_of_a_failure_have_limits_of_their_own() {
+        let large = json!("x".repeat(2_000));
+        let error = StepError::permanent("why").with_results(large.clone());
+        let stored = error.clone().storable(&SMALL);
+        assert_eq!(
+            stored, error,
+            "the limits of an error are not those of results"
+        );
+        let wide = JsonLimits {
+            max_bytes: 4_000,
+            max_depth: 8,
+        };
+        assert_eq!(
+            error.clone().storable_results(&wide),
+            (error.clone(), 2_002)
+        );
+        let (cut, bytes) = error.storable_results(&SMALL);
+        assert_eq!((cut.results, bytes), (None, 0));
+        assert!(
+            cut.message.starts_with("why (the results"),
+            "{}",
+            cut.message
+        );
+        assert!(
+            cut.message.contains("2002 bytes of JSON"),
+            "{}",
+            cut.message
+        );
+    }
+
+    #[test]
+    fn results_of_null_are_not_no_results() {
+        for results in [None, Some(Value::Null), Some(json!({"a": 1}))] {
+            let mut error = StepError::permanent("no");
+            error.results = results;
+            let text = serde_json::to_string(&error).unwrap();
+            assert_eq!(
+                serde_json::from_str::<StepError>(&text).unwrap(),
+                error,
+                "{text}"
+            );
         }
     }
 

@@ -232,7 +232,8 @@ impl AdvanceConnection {
         .bind(&batch.errors)
         .bind(&batch.notes)
         .bind(&batch.backoffs)
-        .bind(&batch.only_expired);
+        .bind(&batch.only_expired)
+        .bind(&batch.replaces);
         if go_on {
             let lease_ms = self.store.engine().lease_ms as i64;
             query = query.bind(&room.after).bind(most as i64).bind(lease_ms);
@@ -313,6 +314,9 @@ struct Decided {
     note: Option<String>,
     backoff_seconds: Option<i32>,
     only_expired: bool,
+    /// The results of a failure are those in `payload`, or in the row already if there
+    /// is none; the payload is not added to earlier ones.
+    replaces: bool,
 }
 
 impl Decided {
@@ -325,6 +329,7 @@ impl Decided {
             note: None,
             backoff_seconds: None,
             only_expired: false,
+            replaces: false,
         };
         match change {
             Change::Complete { .. } if stored => plain(code::COMPLETE_STORED),
@@ -335,9 +340,9 @@ impl Decided {
             Change::Retry { error, delay_ms } => Self {
                 delay_ms: delay_ms as i64,
                 backoff_seconds: error.retry_after_ms.map(|_| delay_ms.div_ceil(1000) as i32),
-                ..plain(code::RETRY).failing(&error)
+                ..plain(code::RETRY).failing(error, stored)
             },
-            Change::Fail { error } => plain(code::FAIL).failing(&error),
+            Change::Fail { error } => plain(code::FAIL).failing(error, stored),
             Change::HandBack => plain(code::HAND_BACK),
             Change::Park {
                 handler_class,
@@ -350,11 +355,19 @@ impl Decided {
         }
     }
 
-    fn failing(self, error: &StepError) -> Self {
+    fn failing(self, mut error: StepError, stored: bool) -> Self {
+        // They are the step's, not the error's: kept once.
+        let results = error.results.take();
+        let replaces = stored || results.is_some();
         Self {
-            payload: Some(error.result_keys()),
+            payload: if replaces {
+                results
+            } else {
+                Some(error.result_keys())
+            },
             note: Some(error.kind.as_str().to_owned()),
-            error: Some(serde_json::to_value(error).unwrap_or_else(|_| json!(error.message))),
+            error: Some(serde_json::to_value(&error).unwrap_or_else(|_| json!(error.message))),
+            replaces,
             ..self
         }
     }
@@ -376,6 +389,7 @@ struct Batch {
     notes: Vec<Option<String>>,
     backoffs: Vec<Option<i32>>,
     only_expired: Vec<bool>,
+    replaces: Vec<bool>,
 }
 
 impl Batch {
@@ -394,6 +408,7 @@ impl Batch {
             batch.notes.push(change.note);
             batch.backoffs.push(change.backoff_seconds);
             batch.only_expired.push(change.only_expired);
+            batch.replaces.push(change.replaces);
             batch.attempts.push(attempt);
         }
         batch

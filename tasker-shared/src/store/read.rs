@@ -4,6 +4,7 @@
 //! are shown too; what only our own tables know is absent for them.
 
 mod explain;
+mod siblings;
 mod standing;
 mod tasks;
 
@@ -21,6 +22,7 @@ use crate::wire::{
 };
 
 pub use explain::explain;
+pub use siblings::{task_steps, TaskStep};
 use standing::{Standing, StepRow};
 pub use tasks::{tasks, ReadError};
 

@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 use super::front::Front;
 use super::queue::{self, RESULTS_TABLE};
 use super::{AdvanceConnection, Advanced, Report, Store, StoreError, HOT_PATH};
-use crate::domain::{Namespace, Outcome};
+use crate::domain::{Namespace, Outcome, StepError};
 
 /// Most reports in one message. A transaction takes as many messages as can hold
 /// `engine.batch_max_steps` reports together.
@@ -116,14 +116,25 @@ impl ReportConnection {
 
     /// A report whose results are too large for a message, without them.
     fn split<'a>(&self, report: &'a Report) -> Option<(Report, &'a Value)> {
-        let Outcome::Success { results } = &report.outcome else {
-            return None;
+        let results = match &report.outcome {
+            Outcome::Success { results } => results,
+            Outcome::Failure { error } => error.results.as_ref()?,
+            Outcome::HandedBack | Outcome::NoHandler { .. } => return None,
         };
         if !is_larger_than(results, self.inline_max_bytes) {
             return None;
         }
-        let outcome = Outcome::Success {
-            results: Value::Null,
+        let outcome = match &report.outcome {
+            Outcome::Failure { error } => {
+                let error = StepError {
+                    results: None,
+                    ..error.clone()
+                };
+                Outcome::Failure { error }
+            }
+            _ => Outcome::Success {
+                results: Value::Null,
+            },
         };
         Some((
             Report {

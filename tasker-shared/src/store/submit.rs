@@ -2,10 +2,13 @@
 //!
 //! [`prepare`] checks a request against its template and touches nothing;
 //! [`SubmitConnection`] writes any number of prepared tasks in one transaction, one
-//! statement a namespace, roots enqueued in it.
+//! statement a namespace, roots enqueued in it. [`TextStatement`] is that statement for
+//! one task, to be run by somebody else on a connection of theirs.
 
+mod columns;
 mod identity;
 mod prepare;
+mod text;
 mod write;
 
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use super::Definition;
 use crate::wire::TaskView;
 
 pub use prepare::{prepare, SubmitError};
+pub use text::TextStatement;
 pub use write::SubmitConnection;
 
 /// A checked task, ready to be written.

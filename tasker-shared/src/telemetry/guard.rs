@@ -47,6 +47,14 @@ impl TelemetryGuard {
     pub fn is_exporting(&self) -> bool {
         self.provider.is_some()
     }
+
+    /// Sends the spans that have ended, waiting at most as long as dropping the guard
+    /// would: for a process that goes on after its service.
+    pub fn flush(&self) {
+        if let Some(provider) = &self.provider {
+            otlp::flush(provider, self.deadline);
+        }
+    }
 }
 
 impl Drop for TelemetryGuard {

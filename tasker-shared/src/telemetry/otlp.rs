@@ -103,15 +103,28 @@ pub(super) fn layer(
 
 /// Sends what is left and stops the exporter, waiting at most `deadline`.
 pub(super) fn shut_down(provider: SdkTracerProvider, deadline: Duration) {
+    within(deadline, move || {
+        let result = provider.shutdown_with_timeout(deadline);
+        drop(provider);
+        result.is_ok()
+    });
+}
+
+/// Sends what is there, waiting at most `deadline`.
+pub(super) fn flush(provider: &SdkTracerProvider, deadline: Duration) {
+    let provider = provider.clone();
+    within(deadline, move || provider.force_flush().is_ok());
+}
+
+/// Runs `send` on a thread that is left behind after `deadline`.
+fn within(deadline: Duration, send: impl FnOnce() -> bool + Send + 'static) {
     let (done, finished) = mpsc::channel();
     let spawned = thread::Builder::new()
         .name("otlp-flush".to_owned())
         .spawn(move || {
-            let result = provider.shutdown_with_timeout(deadline);
-            drop(provider);
-            let _ = done.send(result);
+            let _ = done.send(send());
         });
-    let flushed = spawned.is_ok() && matches!(finished.recv_timeout(deadline), Ok(Ok(())));
+    let flushed = spawned.is_ok() && matches!(finished.recv_timeout(deadline), Ok(true));
     if !flushed {
         tracing::warn!("the last spans could not be exported in time");
     }

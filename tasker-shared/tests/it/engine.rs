@@ -5,12 +5,14 @@
 mod advance;
 mod batching;
 mod costs;
+mod failures;
 mod harness;
 mod operate;
 mod plans;
 mod random;
 mod readiness;
 mod shapes;
+mod siblings;
 mod submit;
 mod sweep;
 mod take;

@@ -34,11 +34,10 @@ impl TextFile {
     /// Code that ships, tests inside it included.
     pub(crate) fn is_product(&self) -> bool {
         let mut parts = self.path.split('/');
-        parts
-            .next()
-            .is_some_and(|first| first.starts_with("tasker-"))
-            && parts.next() == Some("src")
-            || self.path.starts_with("migrations/")
+        let first = parts.next().unwrap_or_default();
+        (first.starts_with("tasker-") && parts.next() == Some("src"))
+            || (first == "bindings" && !self.path.contains("/spec/"))
+            || first == "migrations"
     }
 
     /// Its lines, numbered from 1.

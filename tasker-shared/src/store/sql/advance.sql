@@ -15,13 +15,15 @@
 -- $6 changes: 1 complete, 2 retry, 3 fail, 4 hand back, 5 park, 6 complete with
 --    the results already in the row,
 -- $7 results or error keys, $8 delay in ms, $9 stored error, $10 failure kind or
---    handler class, $11 backoff seconds asked for, $12 only if the lease expired.
+--    handler class, $11 backoff seconds asked for, $12 only if the lease expired,
+-- $13 whether a failure replaces the results: by $7, or if that is NULL by what is in
+--    the row already; else the keys in $7 are added to them.
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::integer[],
                          $6::smallint[], $7::jsonb[], $8::bigint[], $9::jsonb[], $10::text[],
-                         $11::integer[], $12::boolean[])
+                         $11::integer[], $12::boolean[], $13::boolean[])
         AS i(step_id, task_id, attempt, msg_id, token, change, payload, delay_ms, error, note,
-             backoff_s, only_expired)
+             backoff_s, only_expired, replaces)
 ), locked AS MATERIALIZED (
     SELECT task_id, priority, traceparent
       FROM tasker.task_runs
@@ -47,6 +49,7 @@ WITH input AS MATERIALIZED (
            backoff_request_seconds = COALESCE(f.backoff_s, s.backoff_request_seconds),
            results = CASE
                WHEN f.change = 1 THEN NULLIF(f.payload, 'null'::jsonb)
+               WHEN f.change IN (2, 3) AND f.replaces THEN NULLIF(COALESCE(f.payload, s.results), 'null'::jsonb)
                WHEN f.change IN (2, 3) THEN
                     CASE WHEN jsonb_typeof(s.results) = 'object' THEN s.results ELSE '{}'::jsonb END || f.payload
                ELSE s.results END,

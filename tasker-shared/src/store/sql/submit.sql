@@ -1,7 +1,8 @@
 -- Writes new tasks of one namespace with all that belongs to them, and enqueues
 -- their first steps. One statement, so one round trip and one commit: with one for
 -- each table a lone task took twice as long to its first step.
--- Caller: store::submit, on a connection with the settings of the hot path.
+-- Caller: store::submit, on a connection with the settings of the hot path; and hosts
+--   of a binding on connections of their own, with any.
 -- LOCKS: only rows it inserts; in the order of the identity, so that two
 --   statements with the same identities wait for each other in one direction.
 -- A task whose identity exists is left out, and so is all that belongs to it.
@@ -32,12 +33,14 @@ WITH task AS MATERIALIZED (
 ), fresh AS MATERIALIZED (
     SELECT t.*, i.created_at FROM task t JOIN inserted i USING (task_id)
 ), step AS MATERIALIZED (
-    SELECT nextval('tasker_workflow_steps_workflow_step_id_seq') AS step_id, s.*,
-           f.task_id, f.priority, f.traceparent
-      FROM unnest($16::integer[], $17::integer[], $18::boolean[], $19::integer[], $20::boolean[],
-                  $21::integer[]) WITH ORDINALITY
-           AS s(task_number, named_step_id, retryable, retry_limit, skippable, parents, number)
-      JOIN fresh f ON f.number = s.task_number
+    -- Sorted, as a join gives its rows in any order, and steps are shown by their ids.
+    SELECT nextval('tasker_workflow_steps_workflow_step_id_seq') AS step_id, o.*
+      FROM (SELECT s.*, f.task_id, f.priority, f.traceparent
+              FROM unnest($16::integer[], $17::integer[], $18::boolean[], $19::integer[], $20::boolean[],
+                          $21::integer[]) WITH ORDINALITY
+                   AS s(task_number, named_step_id, retryable, retry_limit, skippable, parents, number)
+              JOIN fresh f ON f.number = s.task_number
+             ORDER BY s.number) AS o
 ), steps AS (
     INSERT INTO tasker_workflow_steps
            (workflow_step_id, task_id, named_step_id, retryable, retry_limit, in_process, processed,

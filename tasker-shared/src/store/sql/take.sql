@@ -3,14 +3,14 @@
     -- steps it has just finished. Their messages begin as leased, so no claim is needed
     -- and the fence is the same. Only children with no other parent: what other parents
     -- left may be younger than this statement's snapshot.
-    -- $13 finished steps it may go on after, $14 how many children at most, $15 lease in ms.
+    -- $14 finished steps it may go on after, $15 how many children at most, $16 lease in ms.
     UPDATE tasker_workflow_steps s
        SET in_process = true,
            attempts = COALESCE(s.attempts, 0) + 1,
            last_attempted_at = statement_timestamp() AT TIME ZONE 'UTC',
            updated_at = statement_timestamp() AT TIME ZONE 'UTC'
      WHERE s.workflow_step_id = ANY (ARRAY(
-               SELECT step_id FROM ready WHERE only_parent_id = ANY ($13) LIMIT $14))
+               SELECT step_id FROM ready WHERE only_parent_id = ANY ($14) LIMIT $15))
        AND NOT s.in_process
        AND NOT s.processed
        AND COALESCE(s.attempts, 0) < COALESCE(s.retry_limit, 3)
@@ -19,7 +19,7 @@
 ){live}, enqueued AS (
     INSERT INTO pgmq.{queue} (msg_id, vt, read_ct, last_read_at, message, headers) OVERRIDING SYSTEM VALUE
     SELECT nextval('pgmq.{queue}_msg_id_seq') - (l.priority::bigint << 48),
-           clock_timestamp() + CASE WHEN s.workflow_step_id IS NULL THEN 0 ELSE $15 END * interval '1 millisecond',
+           clock_timestamp() + CASE WHEN s.workflow_step_id IS NULL THEN 0 ELSE $16 END * interval '1 millisecond',
            CASE WHEN s.workflow_step_id IS NULL THEN 0 ELSE 1 END,
            CASE WHEN s.workflow_step_id IS NOT NULL THEN clock_timestamp() END,
            jsonb_build_object('task_id', r.task_id, 'step_id', r.step_id),

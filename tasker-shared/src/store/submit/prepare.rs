@@ -44,6 +44,40 @@ impl SubmitError {
             Self::Store(error) => error.code(),
         }
     }
+
+    /// The fields at fault; none if it was not the request's.
+    pub fn fields(&self) -> Vec<FieldProblem> {
+        match self {
+            Self::Fields(fields) | Self::Context(fields) => fields.clone(),
+            Self::UnknownTemplate {
+                known_versions,
+                version,
+                meant,
+                ..
+            } => {
+                let (field, problem) = match (version, known_versions.is_empty(), meant.first()) {
+                    (Some(_), false, _) => (
+                        "/version",
+                        format!(
+                            "is not registered; registered are {}",
+                            known_versions.join(", ")
+                        ),
+                    ),
+                    (_, _, Some((namespace, name))) => (
+                        "/namespace",
+                        format!("is perhaps {namespace}, which has a template {name}"),
+                    ),
+                    _ => ("/name", "is not registered in this namespace".to_owned()),
+                };
+                vec![FieldProblem {
+                    field: field.to_owned(),
+                    problem,
+                    remedy: None,
+                }]
+            }
+            Self::Store(_) => Vec::new(),
+        }
+    }
 }
 
 /// Lengths of the Rails columns, in characters.

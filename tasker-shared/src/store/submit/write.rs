@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde_json::{json, Value};
 use sqlx::{PgConnection, Row};
 
+use super::columns::{StepColumns, TaskColumns};
 use super::{NewTask, Submitted};
 use crate::domain::{Namespace, State};
 use crate::store::{queue, read, Store, StoreError, BATCH_PATH};
 use crate::wire::{StepCounts, TaskView};
 
-const SUBMIT: &str = include_str!("../sql/submit.sql");
+pub(super) const SUBMIT: &str = include_str!("../sql/submit.sql");
 
 /// A connection that writes tasks.
 pub struct SubmitConnection {
@@ -114,89 +114,6 @@ impl SubmitConnection {
             written.insert(place, (row.try_get("task_id")?, row.try_get("created_at")?));
         }
         Ok(())
-    }
-}
-
-/// The arrays of submit.sql with an element for each task.
-#[derive(Default)]
-struct TaskColumns<'a> {
-    named: Vec<i32>,
-    requested: Vec<NaiveDateTime>,
-    initiators: Vec<&'a str>,
-    sources: Vec<&'a str>,
-    reasons: Vec<&'a str>,
-    tags: Vec<Value>,
-    contexts: Vec<&'a Value>,
-    identities: Vec<&'a str>,
-    definitions: Vec<i64>,
-    priorities: Vec<i32>,
-    roots: Vec<i32>,
-    steps: Vec<i32>,
-    keys: Vec<Option<&'a str>>,
-    correlations: Vec<&'a str>,
-    traces: Vec<Option<&'a str>>,
-}
-
-impl<'a> TaskColumns<'a> {
-    fn of(batch: &[&'a NewTask]) -> Self {
-        let mut columns = Self::default();
-        for task in batch {
-            let definition = &task.definition;
-            columns.named.push(definition.named_task_id);
-            columns.requested.push(task.requested_at.naive_utc());
-            columns.initiators.push(&task.initiator);
-            columns.sources.push(&task.source_system);
-            columns.reasons.push(&task.reason);
-            columns.tags.push(json!(task.tags));
-            columns.contexts.push(&task.context);
-            columns.identities.push(&task.identity_hash);
-            columns.definitions.push(definition.definition_id);
-            columns.priorities.push(task.priority);
-            columns.roots.push(definition.graph.roots().count() as i32);
-            columns.steps.push(definition.template.steps.len() as i32);
-            columns.keys.push(task.idempotency_key.as_deref());
-            columns.correlations.push(&task.correlation_id);
-            columns.traces.push(task.traceparent.as_deref());
-        }
-        columns
-    }
-}
-
-/// The arrays of submit.sql with an element for each step or edge. Tasks and steps
-/// are named by their numbers in the batch: ids are given by the statement.
-#[derive(Default)]
-struct StepColumns {
-    tasks: Vec<i32>,
-    named: Vec<i32>,
-    retryable: Vec<bool>,
-    limits: Vec<i32>,
-    skippable: Vec<bool>,
-    parents: Vec<i32>,
-    edges_from: Vec<i32>,
-    edges_to: Vec<i32>,
-}
-
-impl StepColumns {
-    fn of(batch: &[&NewTask]) -> Self {
-        let mut columns = Self::default();
-        for (task, number) in batch.iter().zip(1..) {
-            let definition = &task.definition;
-            let first = columns.tasks.len() as i32 + 1;
-            for (position, step) in definition.template.steps.iter().enumerate() {
-                let parents = definition.graph.parents(position);
-                columns.tasks.push(number);
-                columns.named.push(definition.named_step_ids[position]);
-                columns.retryable.push(step.retryable);
-                columns.limits.push(step.retry_limit);
-                columns.skippable.push(step.skippable);
-                columns.parents.push(parents.len() as i32);
-                for parent in parents {
-                    columns.edges_from.push(first + *parent as i32);
-                    columns.edges_to.push(first + position as i32);
-                }
-            }
-        }
-        columns
     }
 }
 

@@ -53,18 +53,18 @@ async fn a_chain_goes_on_to_its_end_without_another_claim() {
 async fn no_more_is_taken_than_there_is_room_for_and_the_rest_can_be_claimed() {
     let mut engine = Engine::new().await;
     let fan: &[(&str, &[&str])] = &[
-        ("root", &[]),
-        ("a", &["root"]),
-        ("b", &["root"]),
-        ("c", &["root"]),
+        ("parent", &[]),
+        ("a", &["parent"]),
+        ("b", &["parent"]),
+        ("c", &["parent"]),
     ];
     engine.submit("fan", fan).await;
-    let root = engine.claim_one().await;
+    let parent = engine.claim_one().await;
     let room = Room {
         steps: 2,
-        after: vec![root.step_id],
+        after: vec![parent.step_id],
     };
-    let reports = vec![success(root, json!({}))];
+    let reports = vec![success(parent, json!({}))];
     let (mut advanced, taken) = engine
         .advances
         .advance_and_take(reports, &room)

@@ -1,0 +1,166 @@
+//! `TaskerCore::Native::Execution`: one claimed step, as its handler sees it and answers.
+//!
+//! What it knows came with the claim and is handed out as fresh Ruby objects at each
+//! call; only `steps` asks the database. The first answer counts, here or on the worker's
+//! side: a later one returns false and changes nothing.
+
+use std::sync::Arc;
+
+use magnus::{method, prelude::*, Error, IntoValue, RArray, RModule, RString, Ruby, Value};
+use serde_json::Value as Json;
+use tasker_shared::domain::Outcome;
+use tasker_worker_foundation::StepEvent;
+
+use crate::decode::to_ruby;
+use crate::encode;
+use crate::entry::{entry, entry_of};
+use crate::failure;
+use crate::queue::Held;
+use crate::steps::Reader;
+
+/// See the module.
+#[magnus::wrap(class = "TaskerCore::Native::Execution", free_immediately, size)]
+pub(crate) struct Execution {
+    held: Held,
+    /// Reads the other steps of the task.
+    reader: Arc<Reader>,
+}
+
+impl Execution {
+    pub(crate) fn new(held: Held, reader: Arc<Reader>) -> Self {
+        Self { held, reader }
+    }
+
+    fn event(&self) -> &StepEvent {
+        self.held.event()
+    }
+
+    fn answer(&self, outcome: impl FnOnce(&Ruby) -> Result<Outcome, Error>) -> Result<bool, Error> {
+        entry_of(self.held.owner(), |ruby| {
+            let outcome = outcome(ruby)?;
+            Ok(self.held.answer(outcome))
+        })
+    }
+
+    fn succeed(&self, results: Value) -> Result<bool, Error> {
+        self.answer(|ruby| {
+            let results = encode::to_json(ruby, "results", results)?;
+            Ok(Outcome::Success { results })
+        })
+    }
+
+    fn fail(&self, error: Value) -> Result<bool, Error> {
+        self.answer(|ruby| {
+            let error = failure::read(ruby, error)?;
+            Ok(Outcome::Failure { error })
+        })
+    }
+
+    fn no_handler(&self) -> Result<bool, Error> {
+        self.answer(|_| {
+            let handler_class = self.event().handler_class.clone();
+            Ok(Outcome::NoHandler { handler_class })
+        })
+    }
+
+    fn progress(&self, value: Value) -> Result<(), Error> {
+        entry_of(self.held.owner(), |ruby| {
+            let progress = encode::to_json(ruby, "progress", value)?;
+            self.event().progress.set(progress);
+            Ok(())
+        })
+    }
+
+    fn is_cancelled(&self) -> Result<bool, Error> {
+        entry_of(self.held.owner(), |_| {
+            Ok(self.event().cancelled.is_cancelled())
+        })
+    }
+
+    fn steps(&self) -> Result<Value, Error> {
+        entry_of(self.held.owner(), |ruby| {
+            self.reader.steps(ruby, self.event().task.task_id)
+        })
+    }
+
+    /// Calls `read` with what the claim brought.
+    fn json(&self, read: impl FnOnce(&StepEvent) -> &Json) -> Result<Value, Error> {
+        entry(|_| to_ruby(read(self.event())))
+    }
+
+    fn parent_results(&self, name: RString) -> Result<Value, Error> {
+        entry(
+            |ruby| match self.event().parents.get(&encode::lossy(name)) {
+                Some(results) => to_ruby(results),
+                None => Ok(ruby.qnil().as_value()),
+            },
+        )
+    }
+
+    fn traceparent(&self) -> Result<Option<String>, Error> {
+        entry_of(self.held.owner(), |_| Ok(self.held.traceparent()))
+    }
+
+    fn parent_names(&self) -> Result<RArray, Error> {
+        entry(|ruby| {
+            let names = self.event().parents.keys();
+            Ok(ruby.ary_from_iter(names.map(|name| ruby.str_new(name))))
+        })
+    }
+
+    /// Calls `read` with what the claim brought, and makes a plain Ruby value of it.
+    fn plain<T: IntoValue>(&self, read: impl FnOnce(&StepEvent) -> T) -> Result<T, Error> {
+        entry(|_| Ok(read(self.event())))
+    }
+}
+
+/// Defines methods that each read one fact of the claim.
+macro_rules! facts {
+    ($class:ident, $($name:literal => $read:expr),* $(,)?) => {
+        $($class.define_method($name, method!(|this: &Execution| this.plain($read), 0))?;)*
+    };
+}
+
+/// As `facts`, for what is JSON.
+macro_rules! documents {
+    ($class:ident, $($name:literal => $read:expr),* $(,)?) => {
+        $($class.define_method($name, method!(|this: &Execution| this.json($read), 0))?;)*
+    };
+}
+
+pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Execution", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    facts!(class,
+        "task_id" => |event| event.task.task_id,
+        "step_id" => |event| event.execution.step_id,
+        "attempt" => |event| event.execution.attempt,
+        "step_name" => |event| event.step_name.clone(),
+        "handler_class" => |event| event.handler_class.clone(),
+        "namespace" => |event| event.task.namespace.clone(),
+        "task_name" => |event| event.task.name.clone(),
+        "task_version" => |event| event.task.version.clone(),
+        "retry_limit" => |event| event.retry_limit,
+        "retryable" => |event| event.retryable,
+        "timeout_seconds" => |event| event.timeout.as_secs_f64(),
+        "correlation_id" => |event| event.task.correlation_id.clone(),
+        "idempotency_token" => |event| {
+            format!("tasker-{}-{}", event.task.task_id, event.execution.step_id)
+        },
+    );
+    documents!(class,
+        "context" => |event| &event.task.context,
+        "inputs" => |event| &event.inputs,
+        "config" => |event| &event.config,
+        "previous_results" => |event| &event.previous_results,
+    );
+    class.define_method("traceparent", method!(Execution::traceparent, 0))?;
+    class.define_method("parent_names", method!(Execution::parent_names, 0))?;
+    class.define_method("parent_results", method!(Execution::parent_results, 1))?;
+    class.define_method("steps", method!(Execution::steps, 0))?;
+    class.define_method("cancelled?", method!(Execution::is_cancelled, 0))?;
+    class.define_method("progress", method!(Execution::progress, 1))?;
+    class.define_method("succeed", method!(Execution::succeed, 1))?;
+    class.define_method("fail", method!(Execution::fail, 1))?;
+    class.define_method("no_handler", method!(Execution::no_handler, 0))
+}

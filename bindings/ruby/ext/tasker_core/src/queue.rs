@@ -1,0 +1,195 @@
+//! Claimed steps on their way to Ruby.
+//!
+//! INVARIANT: as many steps wait here as the worker lets out at once, and no more: what
+//! the worker has given up on meanwhile is removed when others come.
+//! INVARIANT: a claimed step is answered once. One that is dropped without an answer,
+//! for nobody can give it one any more, is handed back uncounted.
+
+use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use magnus::{Error, Ruby};
+use tasker_shared::domain::Outcome;
+use tasker_shared::telemetry;
+use tasker_worker_foundation::{Completion, CompletionSink, Dispatch, StepEvent};
+use tracing::Span;
+
+use crate::entry::is_child_of;
+use crate::gather::Gather;
+use crate::monitor::Monitor;
+
+/// A claimed step, and where its outcome goes.
+pub(crate) struct Held {
+    // Not dropped in a forked child: the locks inside may have been held at the fork.
+    inner: ManuallyDrop<Inner>,
+    owner: u32,
+}
+
+struct Inner {
+    event: StepEvent,
+    gather: Arc<Gather>,
+    answered: AtomicBool,
+    /// Of the handler's run; ends with the answer.
+    span: Mutex<Span>,
+}
+
+impl Held {
+    pub(crate) fn new(event: StepEvent, gather: Arc<Gather>) -> Self {
+        let span = Mutex::new(event.span());
+        Self {
+            inner: ManuallyDrop::new(Inner {
+                event,
+                gather,
+                answered: AtomicBool::new(false),
+                span,
+            }),
+            owner: std::process::id(),
+        }
+    }
+
+    pub(crate) fn event(&self) -> &StepEvent {
+        &self.inner.event
+    }
+
+    /// The trace context to hand on to what the handler calls.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        let current = self.span().in_scope(telemetry::current);
+        let own = current.map(|context| context.as_str().to_owned());
+        own.or_else(|| self.inner.event.task.traceparent.clone())
+    }
+
+    fn span(&self) -> MutexGuard<'_, Span> {
+        let span = self.inner.span.lock();
+        span.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process that claimed it.
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner
+    }
+
+    /// Reports the outcome; false if the step has been answered before, by Ruby or by
+    /// the worker (timeout, lost lease, end of the drain).
+    pub(crate) fn answer(&self, outcome: Outcome) -> bool {
+        let inner = &self.inner;
+        *self.span() = Span::none();
+        // A timeout that passes between this look and the next line is decided by the
+        // worker: the first outcome that reaches it counts.
+        if inner.answered.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let execution = inner.event.execution;
+        let in_time = !inner.event.cancelled.is_cancelled();
+        let completion = in_time.then_some(Completion { execution, outcome });
+        inner.gather.take_in(completion);
+        in_time
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if is_child_of(self.owner) {
+            return;
+        }
+        self.answer(Outcome::HandedBack);
+        // SAFETY: dropped here and nowhere else, and not used after this.
+        #[allow(unsafe_code)]
+        unsafe {
+            ManuallyDrop::drop(&mut self.inner);
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Held>,
+    closed: bool,
+}
+
+/// See the module.
+pub(crate) struct Queue {
+    state: Monitor<State>,
+    capacity: usize,
+}
+
+impl Queue {
+    /// `capacity`: steps the worker lets out at once.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            state: Monitor::new(State::default()),
+            capacity,
+        }
+    }
+
+    pub(crate) fn put(&self, steps: impl Iterator<Item = Held>) {
+        self.state.change(|state| {
+            state.waiting.extend(steps);
+            if state.waiting.len() > self.capacity {
+                state.waiting.retain(is_wanted);
+            }
+        });
+    }
+
+    /// Nothing comes any more.
+    pub(crate) fn close(&self) {
+        self.state.change(|state| state.closed = true);
+    }
+
+    /// Waits for at least one step and takes at most `max`; `None` when the queue is
+    /// closed and empty.
+    ///
+    /// # Errors
+    /// What interrupts the Ruby thread.
+    pub(crate) fn take(&self, ruby: &Ruby, max: usize) -> Result<Option<Vec<Held>>, Error> {
+        let taken = self.state.wait(ruby, None, |state| {
+            let mut taken = Vec::new();
+            while taken.len() < max {
+                match state.waiting.pop_front() {
+                    Some(step) if is_wanted(&step) => taken.push(step),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            match (taken.is_empty(), state.closed) {
+                (false, _) => Some(Some(taken)),
+                (true, true) => Some(None),
+                (true, false) => None,
+            }
+        })?;
+        Ok(taken.flatten())
+    }
+}
+
+fn is_wanted(step: &Held) -> bool {
+    !step.event().cancelled.is_cancelled()
+}
+
+/// Hands claimed steps to Ruby.
+pub(crate) struct RubyDispatch {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) handler_classes: Vec<String>,
+    pub(crate) gather: OnceLock<Arc<Gather>>,
+}
+
+impl Dispatch for RubyDispatch {
+    fn handler_classes(&self) -> Vec<String> {
+        self.handler_classes.clone()
+    }
+
+    /// Ruby finds handlers by name when it needs them, so only Ruby can say that there
+    /// is none: then it answers so.
+    fn has_handler(&self, _handler_class: &str) -> bool {
+        true
+    }
+
+    fn dispatch(&self, events: Vec<StepEvent>, sink: &CompletionSink) {
+        let gather = self.gather.get_or_init(|| Gather::new(sink.clone()));
+        gather.let_out(events.len());
+        let held = events
+            .into_iter()
+            .map(|event| Held::new(event, gather.clone()));
+        self.queue.put(held);
+    }
+}

@@ -1,0 +1,173 @@
+# frozen_string_literal: true
+
+require 'securerandom'
+require 'singleton'
+require_relative 'catalog'
+require_relative 'subscription'
+
+module Tasker
+  module Events
+    # Publishing or subscribing to an identifier that nobody has registered.
+    class UnregisteredEventError < Error; end
+
+    # What a subscriber gets.
+    class Event
+      # @return [String] the identifier
+      attr_reader :id
+      # @return [Hash{Symbol=>Object}]
+      attr_reader :payload
+
+      def initialize(id, payload)
+        @id = id
+        @payload = payload
+      end
+
+      # @raise [KeyError] if the payload has no such key
+      def [](key)
+        @payload.fetch(key)
+      end
+
+      # @return [Hash{Symbol=>Object}]
+      def to_h
+        @payload.dup
+      end
+      alias to_hash to_h
+    end
+
+    # Delivers events to the subscribers of this process: at once, in the thread that
+    # publishes, in the order of subscription.
+    #
+    # A subscriber that fails is counted and logged, and the next one gets the event all
+    # the same. One that has taken longer than `slow_after_seconds` is moved to a thread of
+    # its own, see {Subscription}.
+    class Publisher
+      include Singleton
+
+      # @return [Float] what counts as slow
+      attr_accessor :slow_after_seconds
+
+      def initialize
+        @lock = Mutex.new
+        @slow_after_seconds = 1.0
+        @events = Catalog::IDENTIFIERS.to_h { |identifier| [identifier, true] }.freeze
+        @subscriptions = {}.freeze
+        reset_statistics
+      end
+
+      # Makes an identifier known. Registering it again changes nothing.
+      # @return [self]
+      def register_event(identifier, _payload = nil)
+        @lock.synchronize { @events = @events.merge(identifier.to_s => true).freeze }
+        self
+      end
+
+      # @return [Boolean]
+      def registered?(identifier)
+        @events.key?(identifier.to_s)
+      end
+      alias event_registered? registered?
+
+      # @return [Array<String>]
+      def registered_events
+        @events.keys
+      end
+
+      # @param identifier [String]
+      # @param callable [#call, nil] instead of the block
+      # @yieldparam event [Event]
+      # @return [Object] what {#unsubscribe} takes
+      # @raise [UnregisteredEventError]
+      def subscribe(identifier, callable = nil, &block)
+        callable ||= block
+        raise ArgumentError, "subscribing to #{identifier} needs a block or something with call" unless callable
+
+        identifier = known!(identifier, 'subscribed to')
+        subscription = Subscription.new(identifier, callable, subscriber_name(callable),
+                                        count: method(:count), slow_after: method(:slow_after_seconds))
+        @lock.synchronize do
+          list = [*@subscriptions[identifier], subscription].freeze
+          @subscriptions = @subscriptions.merge(identifier => list).freeze
+        end
+        subscription
+      end
+
+      # @param subscription what {#subscribe} gave, or the object that is called
+      # @return [void]
+      def unsubscribe(subscription)
+        gone = []
+        @lock.synchronize do
+          @subscriptions = @subscriptions.transform_values do |list|
+            ended, kept = list.partition { |one| one.equal?(subscription) || one.callable.equal?(subscription) }
+            gone.concat(ended)
+            kept.freeze
+          end.freeze
+        end
+        gone.each(&:close)
+      end
+
+      # @return [Boolean] whether anybody would get the event
+      def subscribed?(identifier)
+        list = @subscriptions[identifier.to_s]
+        !list.nil? && !list.empty?
+      end
+
+      # @param identifier [String]
+      # @param payload [Hash{Symbol=>Object}] gets a `timestamp` if it has none
+      # @return [void]
+      # @raise [UnregisteredEventError]
+      def publish(identifier, payload = {})
+        identifier = known!(identifier, 'published')
+        list = @subscriptions[identifier]
+        return if list.nil? || list.empty?
+
+        payload = { timestamp: Time.current }.merge(payload) unless payload.key?(:timestamp)
+        event = Event.new(identifier, payload)
+        list.each { |subscription| subscription.deliver(event) }
+        nil
+      end
+
+      # @return [Hash{Symbol=>Integer}] delivered, failed, slow and dropped events since the start
+      def statistics
+        @lock.synchronize { @statistics.dup }
+      end
+
+      # @return [void]
+      def reset_statistics
+        @lock.synchronize { @statistics = { delivered: 0, failed: 0, slow: 0, dropped: 0 } }
+      end
+
+      # Forgets all subscriptions, for tests.
+      # @return [void]
+      def clear_subscriptions
+        gone = @lock.synchronize { @subscriptions.tap { @subscriptions = {}.freeze } }
+        gone.each_value { |list| list.each(&:close) }
+      end
+
+      private
+
+      def count(what)
+        @lock.synchronize { @statistics[what] += 1 }
+      end
+
+      def known!(identifier, what)
+        name = identifier.to_s
+        return name if @events.key?(name)
+
+        raise UnregisteredEventError, "event #{name} cannot be #{what}: it is not registered; " \
+                                      "#{near(name)}register it with Tasker::Events::CustomRegistry.instance.register_event"
+      end
+
+      def near(name)
+        near = Nearest.of(name, @events.keys)
+        near ? "did you mean #{near}? Else " : ''
+      end
+
+      def subscriber_name(callable)
+        return callable.receiver.class.name || 'anonymous' if callable.is_a?(Method)
+        return callable.source_location.join(':') if callable.is_a?(Proc) && callable.source_location
+
+        callable.class.name || 'anonymous'
+      end
+    end
+  end
+end

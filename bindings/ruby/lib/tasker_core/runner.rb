@@ -1,0 +1,143 @@
+# frozen_string_literal: true
+
+require_relative 'around'
+require_relative 'context'
+require_relative 'errors'
+require_relative 'failure'
+require_relative 'logging'
+require_relative 'records'
+require_relative 'registry'
+
+module TaskerCore
+  # Runs the handler of one claimed step and answers it.
+  #
+  # INVARIANT: {#call} returns or its thread ends, and in both cases the step has been
+  # answered. Nothing a handler does comes out as an exception.
+  #
+  # @api private
+  class Runner
+    # What each of the remedies in {EncodingError} has in common.
+    SAME_AGAIN = 'Another attempt would return the same, so none is made.'
+    private_constant :SAME_AGAIN
+
+    def initialize(registry: TaskerCore.registry, logger: TaskerCore.logger, engine: nil, around: TaskerCore.around)
+      @registry = registry
+      @logger = logger
+      @engine = engine
+      @around = around
+      @unknown = {}
+      @pid = Process.pid
+    end
+
+    # @param execution [Native::Execution]
+    # @return [void]
+    def call(execution)
+      answered = false
+      if execution.cancelled?
+        # While it waited for a thread somebody else has answered it, or has it now.
+        answer(execution, 'kind' => 'retryable', 'error_class' => 'TaskerCore::Cancelled',
+                          'message' => 'the attempt was cancelled before its handler began')
+      else
+        # Timeout.timeout, and whoever else raises in this thread on behalf of the
+        # handler, must reach it; outside of it nothing may get in between.
+        Thread.handle_interrupt(Object => :immediate) { @around.run(execution) { run(execution) } }
+      end
+      answered = true
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      answered = true
+      failed(execution, e)
+    ensure
+      # Thread.exit and Thread#kill cannot be rescued, but they do come by here.
+      answer(execution, Failure.panic('the handler ended its thread (Thread.exit or Thread#kill)')) unless answered
+    end
+
+    private
+
+    def run(execution)
+      resolved = @registry.resolve(execution.handler_class)
+      case resolved.kind
+      when :engine then (@engine ||= engine).run(execution, resolved.target)
+      when :call then finish(execution, resolved.target.new.call(context(execution)))
+      else finish(execution, resolved.target.call(context(execution)))
+      end
+    rescue UnknownHandler => e
+      # One that a handler raised for its own reasons is that handler's failure.
+      raise if resolved
+
+      unknown(execution, e)
+    end
+
+    def context(execution)
+      Context.new(execution, logger: @logger)
+    end
+
+    def engine
+      require 'tasker'
+      ::Tasker::Compat::Runner
+    end
+
+    def finish(execution, value)
+      return if forked?
+
+      execution.succeed(value)
+    rescue EncodingError => e
+      plain = Records.to_objects(value)
+      raise refused(execution, e) if plain.equal?(value)
+
+      begin
+        execution.succeed(plain)
+      rescue EncodingError => e
+        raise refused(execution, e)
+      end
+    end
+
+    def refused(execution, error)
+      problem = "handler #{execution.handler_class} returned what cannot be stored as results: #{error.message}. #{SAME_AGAIN}"
+      EncodingError.new(problem).tap { |refusal| refusal.set_backtrace(error.backtrace) }
+    end
+
+    def unknown(execution, error)
+      execution.no_handler
+      name = execution.handler_class
+      return if @unknown.key?(name)
+
+      @unknown[name] = true
+      tell(execution, :warn, "#{error.message}. The step goes back uncounted; this is said once")
+    end
+
+    # A child that the handler forked off came back here. The step is its parent's.
+    def forked?
+      Process.pid != @pid
+    end
+
+    def failed(execution, error)
+      return if forked?
+
+      report = Failure.of(error)
+      counted = answer(execution, report)
+      level = report['kind'] == 'panic' ? :error : :warn
+      tell(execution, level, "attempt failed: #{report['message']}",
+           error_class: report['error_class'], kind: report['kind'], stale: !counted)
+    end
+
+    # Never raises: a report that cannot be made is tried without what is in its way.
+    def answer(execution, report)
+      return false if forked?
+
+      execution.fail(report)
+    rescue EncodingError => e
+      answer(execution, Failure.without_context(report, e.message)) unless report.dig('context', 'left_out')
+    rescue StandardError => e
+      tell(execution, :error, "the step cannot be answered and will run again when its lease ends: #{e.message}",
+           error_class: e.class.name)
+      false
+    end
+
+    def tell(execution, level, message, **fields)
+      Logging::StepLogger.new(@logger, Logging.step_fields(execution)).public_send(level, message, **fields)
+    rescue StandardError
+      # A logger that fails must not cost a step.
+      nil
+    end
+  end
+end

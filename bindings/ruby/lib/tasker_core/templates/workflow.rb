@@ -1,0 +1,137 @@
+# frozen_string_literal: true
+
+require 'json'
+
+module TaskerCore
+  class Templates
+    # One workflow, as the fields that the Rust core reads.
+    #
+    # @api private
+    class Workflow
+      FIELDS = %w[
+        name namespace_name version description task_handler_class default_dependent_system named_steps schema
+        step_templates concurrent module_namespace custom_events
+      ].freeze
+      STEP_FIELDS = %w[
+        name handler_class description dependent_system depends_on_step depends_on_steps default_retryable
+        default_retry_limit skippable handler_config timeout_seconds retry custom_events
+      ].freeze
+      # Fields that code-defined steps have and templates do not need said.
+      STEP_DEFAULTS = {
+        'default_retryable' => true, 'default_retry_limit' => 3, 'skippable' => false, 'depends_on_steps' => [],
+        'custom_events' => []
+      }.freeze
+      private_constant :FIELDS, :STEP_FIELDS, :STEP_DEFAULTS
+
+      # @return [String] where it comes from, for messages
+      attr_reader :source
+      # @return [Array<String>]
+      attr_reader :problems, :warnings
+
+      # @param map [Hash{String=>Object}] of a file, the environment's block merged in
+      def self.from_map(map, source)
+        new(map, source)
+      end
+
+      # @param handler [Class] includes Tasker::TaskHandler
+      def self.from_class(handler, name, namespace, version)
+        source = handler.name || 'a class without a name'
+        instance = handler.new
+        warnings = []
+        map = {
+          'name' => name, 'namespace_name' => namespace, 'version' => version, 'task_handler_class' => handler.name,
+          'step_templates' => steps_of(instance, source, warnings)
+        }
+        schema = instance.schema if instance.respond_to?(:schema)
+        map['schema'] = schema unless schema.nil?
+        new(map.compact, source, warnings + hooks_not_called(handler, source))
+      end
+
+      def self.steps_of(instance, source, warnings)
+        unless instance.respond_to?(:step_templates)
+          raise ConfigurationError, "#{source}: it is registered and has no steps; call define_step_templates in the class"
+        end
+
+        instance.step_templates.map do |template|
+          step = template.to_h.transform_keys(&:to_s)
+          step['handler_class'] = template.handler_class.name.to_s
+          step['handler_config'] = config_map(template, source, warnings)
+          step.reject { |key, value| value.nil? || STEP_DEFAULTS[key] == value }
+        end
+      end
+
+      # The live object stays with the class; tasks of other processes see the map.
+      def self.config_map(template, source, warnings)
+        config = template.handler_config
+        return nil if config.nil?
+        return config.to_map if config.is_a?(::Tasker::StepHandler::Api::Config)
+
+        map = Encoding.plain(config.is_a?(Hash) ? config : config.to_h, root: 'handler_config')
+        return map if map.is_a?(Hash)
+
+        raise EncodingError, 'it is not a map'
+      rescue NoMethodError, TypeError, EncodingError => e
+        warnings << "#{source}: step #{template.name}: the handler_config is a Ruby object (#{config.class}, #{e.message}); " \
+                    'only processes that have loaded this class make handlers with it'
+        nil
+      end
+
+      def self.hooks_not_called(handler, source)
+        %i[update_annotations establish_step_dependencies_and_defaults].filter_map do |hook|
+          next if handler.instance_method(hook).owner == ::Tasker::TaskHandler::InstanceMethods
+
+          "#{source}: #{hook} is not called: the engine in Rust drives tasks; do its work in a step, or in a subscriber"
+        end
+      end
+      private_class_method :steps_of, :config_map, :hooks_not_called
+
+      def initialize(map, source, warnings = [])
+        @source = source
+        @warnings = warnings
+        # The core asks for no task_handler_class.
+        problems = ::Tasker::WorkflowFile.problems({ 'task_handler_class' => 'none' }.merge(map))
+        @problems = problems.map { |text| "#{source}: #{text}" }
+        @map = @problems.empty? ? reduced(map) : {}
+      rescue EncodingError => e
+        @problems = ["#{source}: #{e.message}"]
+        @map = {}
+      end
+
+      # @return [String] namespace, name and version
+      def identity
+        "#{@map.fetch('namespace_name', 'default')}/#{@map['name']} #{@map.fetch('version', '0.1.0')}"
+      end
+
+      # @return [Array<String>]
+      def handler_classes
+        @map.fetch('step_templates', []).map { |step| step['handler_class'] }.uniq
+      end
+
+      # @return [String] readable, because the core names lines of it
+      def to_json(*_args)
+        JSON.pretty_generate(@map)
+      end
+
+      private
+
+      # Rails ignores fields it does not know, and files live by that. The core refuses
+      # them, so they are left out here, with a word.
+      def reduced(map)
+        kept = known(map, FIELDS, 'the workflow')
+        kept['step_templates'] = map['step_templates'].map do |step|
+          known(step, STEP_FIELDS, "step #{step['name']}")
+        end
+        Encoding.plain(kept, root: 'workflow')
+      end
+
+      def known(map, fields, owner)
+        unknown = map.keys.map(&:to_s) - fields
+        unknown.each do |key|
+          near = ::Tasker::Nearest.of(key, fields)
+          @warnings << "#{@source}: #{owner}: #{key} is not a field that is read#{"; did you mean #{near}?" if near}; left out"
+        end
+        map.select { |key, value| fields.include?(key) && !value.nil? }
+      end
+    end
+  end
+end

@@ -1,0 +1,51 @@
+# frozen_string_literal: true
+
+require_relative 'support/helper'
+
+RSpec.describe Tasker::Configuration, :tasker do
+  it 'takes the usual initializer' do
+    Tasker.configuration do |config|
+      config.engine { |engine| engine.task_config_directory = 'workflows' }
+      config.backoff do |backoff|
+        backoff.default_backoff_seconds = [5, 10]
+        backoff.jitter_enabled = false
+      end
+      config.telemetry.service_name = 'shop'
+    end
+    expect(Tasker.configuration.engine.task_config_directory).to eq('workflows')
+    expect(Tasker.configuration.telemetry.service_name).to eq('shop')
+    expect([1, 2, 3, 20].map { |n| Tasker.configuration.backoff.calculate_backoff_seconds(n) }).to eq([5, 10, 9, 300])
+  end
+
+  it 'has the nine sections with their defaults' do
+    expect(Tasker.configuration.sections).to eq(%i[auth database engine backoff execution health telemetry dependency_graph cache])
+    expect(Tasker.configuration.auth.strategy).to eq(:none)
+    expect(Tasker.configuration.execution.max_concurrent_steps_limit).to eq(12)
+    expect(Tasker.configuration.telemetry.prometheus[:batch_size]).to eq(1000)
+    expect(Tasker.configuration.cache.default_ttl).to eq(300)
+    expect(Tasker.configuration.auth).not_to be_authentication_enabled
+  end
+
+  it 'refuses a setting or section it does not have, naming the nearest' do
+    expect { Tasker.configuration.backoff.max_backoff_second }.to raise_error(Tasker::ConfigurationError, /did you mean max_backoff_seconds/)
+    expect { Tasker.configuration.engine.task_dir = 'x' }.to raise_error(Tasker::ConfigurationError, /engine has no setting task_dir/)
+    expect { Tasker.configuration.telemetri }.to raise_error(Tasker::ConfigurationError, /no section telemetri; did you mean telemetry/)
+  end
+
+  it 'keeps the defaults whatever is changed' do
+    Tasker.configuration.telemetry.filtered_events << 'a'
+    Tasker.reset_configuration!
+    expect(Tasker.configuration.telemetry.filtered_events).to eq([])
+  end
+
+  it 'filters what must not be logged' do
+    klass = handler do
+      def process(*) = log_structured(:warn, 'charged', password: 'geheim', amount: 3)
+    end
+    run(klass, correlation_id: 'req-9')
+    line = JSON.parse(log.lines.grep(/charged/).first[/\{.*\}/])
+    expect(line).to include('password' => '[FILTERED]', 'amount' => 3, 'message' => 'charged', 'correlation_id' => 'req-9',
+                            'component' => 'charge')
+    expect(log).not_to include('geheim')
+  end
+end
