@@ -335,7 +335,8 @@ RSpec.describe TaskerCore::Client, :client do
 
     it 'makes one anew when the service has closed it' do
       service = service(->(socket, _) { socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").then { :end } })
-      client = client_of(service, retries: 0)
+      # The end of a connection may cross a request on its way: that one is tried again.
+      client = client_of(service, retries: 1)
       3.times { client.task(7) }
       expect(service.requests.size).to eq(3)
     end
