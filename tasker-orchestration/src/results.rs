@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tasker_shared::announce::announce;
+use tasker_shared::announce::count;
 use tasker_shared::messaging::Channel;
 use tasker_shared::store::{ResultConnection, ResultsTaken, Store, StoreError};
 use tasker_shared::supervise::{within, Contest, LoopHealth, Pause};
@@ -24,7 +24,7 @@ pub(crate) async fn run(store: Store, health: Arc<LoopHealth>, shutdown: Cancell
             Ok(taken) => {
                 health.turned();
                 pause.reset();
-                announce(hub, &taken.advanced);
+                count(&taken.advanced);
                 (found, again) = (taken.messages > 0, taken.again);
                 None
             }
@@ -66,7 +66,7 @@ async fn turn(
     connection: &mut Option<ResultConnection>,
 ) -> Result<ResultsTaken, StoreError> {
     if connection.is_none() {
-        *connection = Some(ResultConnection::open(store).await?);
+        *connection = Some(ResultConnection::open(store).await?.waking());
     }
     match connection {
         Some(connection) => connection.process().await,
@@ -78,10 +78,10 @@ async fn turn(
 async fn isolate(store: &Store, cause: &StoreError) -> Result<(), StoreError> {
     tracing::error!(error = %cause, "a batch of reports cannot be applied; looking for the one to blame");
     loop {
-        let mut connection = ResultConnection::open(store).await?;
+        let mut connection = ResultConnection::open(store).await?.waking();
         match connection.process_one().await {
             Ok(taken) if taken.messages == 0 => return Ok(()),
-            Ok(taken) => announce(store.hub(), &taken.advanced),
+            Ok(taken) => count(&taken.advanced),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 let mut connection = ResultConnection::open(store).await?;

@@ -9,18 +9,30 @@ use crate::telemetry;
 
 /// Wakes workers and timers and counts what a batch did. Call it after the commit.
 pub fn announce(hub: &WakeHub, advanced: &BTreeMap<Namespace, Advanced>) {
+    hub.tell(&reasons(advanced), false);
+    count(advanced);
+}
+
+/// Whom a batch gives something to do.
+pub fn reasons(advanced: &BTreeMap<Namespace, Advanced>) -> Vec<Channel> {
+    let with_steps = advanced.iter().filter(|(_, done)| done.enqueued > 0);
+    let mut channels: Vec<Channel> = with_steps
+        .map(|(namespace, _)| Channel::Steps(namespace.clone()))
+        .collect();
+    if advanced.values().any(|done| done.delayed > 0) {
+        channels.push(Channel::Delays);
+    }
+    channels
+}
+
+/// Counts for metrics what a batch did.
+pub fn count(advanced: &BTreeMap<Namespace, Advanced>) {
     for (namespace, done) in advanced {
-        if done.enqueued > 0 {
-            hub.wake(&Channel::Steps(namespace.clone()));
-        }
-        if done.delayed > 0 {
-            hub.wake(&Channel::Delays);
-        }
-        count(namespace, done);
+        count_one(namespace, done);
     }
 }
 
-fn count(namespace: &Namespace, done: &Advanced) {
+fn count_one(namespace: &Namespace, done: &Advanced) {
     let label = || namespace.to_string();
     let succeeded = done.applied - done.failed - done.delayed - done.handed_back;
     let outcomes = [

@@ -1,9 +1,10 @@
 //! Wakes: hints between processes that there is something to fetch.
 //!
-//! A wake is a NOTIFY with the name of its [`Channel`] as payload, sent after the
-//! commit that it tells of, on a connection of its own: inside the writing
-//! transaction it would serialise all commits of the database across their
-//! flush. Wakes of one channel are coalesced, the first goes out at once.
+//! A wake is a NOTIFY with the name of its [`Channel`] as payload, and after it the mark
+//! of the process that sends it. Lone ones [ride](WakeHub::ride) with the commit that they
+//! tell of. Many are sent after it, on a connection of their own and coalesced: inside
+//! writing transactions they would serialise all commits of the database across their
+//! flush.
 //! Nothing depends on a wake: everybody also polls, so a lost one, a pooler that
 //! swallows LISTEN or a connection that hangs costs time and no progress.
 

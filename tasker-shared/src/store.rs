@@ -32,6 +32,7 @@ mod sweep;
 mod take;
 pub mod templates;
 pub mod verify;
+mod waking;
 mod worker;
 
 use std::collections::HashMap;

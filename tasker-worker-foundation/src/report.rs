@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use tasker_shared::config::{Engine, Mode};
 use tasker_shared::domain::{check_json, JsonError, JsonLimits, JsonProblem, Outcome, StepError};
-use tasker_shared::messaging::Channel;
 use tasker_shared::store::{AdvanceConnection, Report, ReportConnection, StoreError};
 use tasker_shared::supervise::{within, LoopHealth, Pause};
 use tasker_shared::telemetry;
@@ -30,7 +29,7 @@ enum Way {
 impl Way {
     async fn open(shared: &Shared) -> Result<Self, StoreError> {
         Ok(match shared.store.engine().mode {
-            Mode::Queued => Self::Queued(ReportConnection::open(&shared.store).await?),
+            Mode::Queued => Self::Queued(ReportConnection::open(&shared.store).await?.waking()),
             Mode::Direct => Self::Direct(Box::new(AdvanceConnection::open(&shared.store).await?)),
         })
     }
@@ -42,11 +41,7 @@ impl Way {
         facts: &[Option<Arc<TaskFacts>>],
     ) -> Result<(), StoreError> {
         match self {
-            Self::Queued(connection) => {
-                connection.send(reports).await?;
-                shared.store.hub().wake(&Channel::Results);
-                Ok(())
-            }
+            Self::Queued(connection) => connection.send(reports).await,
             Self::Direct(connection) => go_on::advance(shared, connection, reports, facts).await,
         }
     }

@@ -1,7 +1,7 @@
 //! Sends and receives the wakes of one process.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,9 @@ struct Shared {
     signals: Mutex<HashMap<String, Vec<Signal>>>,
     /// Raised together with all others, and by nothing else.
     missed: Mutex<Vec<Signal>>,
-    /// Backend that sends our wakes: hearing ourselves would wake us twice.
-    sender_pid: AtomicU32,
+    /// Ends the payload of our wakes: hearing ourselves would wake us twice.
+    mark: String,
+    spacing: Mutex<Spacing>,
     /// Wakes of other processes are being heard, as far as one can tell.
     listening: AtomicBool,
 }
@@ -67,15 +68,11 @@ impl WakeHub {
             sent: Notify::new(),
             signals: Mutex::default(),
             missed: Mutex::default(),
-            sender_pid: AtomicU32::new(0),
+            mark: format!("@{:08x}", rand::random::<u32>()),
+            spacing: Mutex::new(Spacing::new(interval)),
             listening: AtomicBool::new(false),
         });
-        tokio::spawn(send(
-            connect.clone(),
-            interval,
-            shared.clone(),
-            ended.clone(),
-        ));
+        tokio::spawn(send(connect.clone(), shared.clone(), ended.clone()));
         tokio::spawn(listen(connect.clone(), shared.clone(), ended.clone()));
         Self { shared }
     }
@@ -120,6 +117,34 @@ impl WakeHub {
         }
     }
 
+    /// The payloads to notify [`WAKE_CHANNEL`] of in the transaction that gives reason to
+    /// wake `channels`; none if wakes are many. Such a wake arrives with the commit, a
+    /// round trip earlier than one that is sent after it; but commits with NOTIFY follow
+    /// one another, flush by flush, so only those few may be among them that need not
+    /// keep their distance. After the commit, [`tell`](Self::tell).
+    pub fn ride(&self, channels: &[Channel]) -> Vec<String> {
+        let mut spacing = lock(&self.shared.spacing);
+        let now = Instant::now();
+        if channels.is_empty() || !spacing.wait(now).is_zero() {
+            return Vec::new();
+        }
+        spacing.sent(now);
+        let names = channels.iter().map(Channel::name);
+        names.map(|name| self.shared.payload(&name)).collect()
+    }
+
+    /// Wakes whoever waits for `channels`; only in this process if the wakes for others
+    /// were sent by the commit.
+    pub fn tell(&self, channels: &[Channel], sent: bool) {
+        for channel in channels {
+            if sent {
+                self.raise(channel);
+            } else {
+                self.wake(channel);
+            }
+        }
+    }
+
     /// Waits until all wakes asked for so far are sent or given up, for a second at
     /// most: what a process says last is as worth hearing as the rest. Cancel safe.
     pub async fn finish(&self) {
@@ -148,6 +173,18 @@ impl WakeHub {
 }
 
 impl Shared {
+    fn payload(&self, name: &str) -> String {
+        format!("{name}{}", self.mark)
+    }
+
+    /// Somebody sent this; what has no mark comes from an application's own transaction.
+    fn heard(&self, payload: &str) {
+        match payload.strip_suffix(&self.mark) {
+            Some(_ours) => {}
+            None => self.raise(payload.split('@').next().unwrap_or(payload)),
+        }
+    }
+
     fn raise(&self, name: &str) {
         for signal in lock(&self.signals).get(name).into_iter().flatten() {
             signal.raise();
@@ -168,32 +205,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn send(
-    connect: PgConnectOptions,
-    interval: Duration,
-    shared: Arc<Shared>,
-    ended: CancellationToken,
-) {
+async fn send(connect: PgConnectOptions, shared: Arc<Shared>, ended: CancellationToken) {
     let mut connection: Option<PgConnection> = None;
-    let mut spacing = Spacing::new(interval);
     loop {
         tokio::select! {
             () = shared.arrived.notified() => {}
             () = ended.cancelled() => return,
         }
         // No sleep for nothing: the timer would round it up to a millisecond.
-        let wait = spacing.wait(Instant::now());
+        let wait = lock(&shared.spacing).wait(Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        spacing.sent(Instant::now());
-        let names: Vec<String> = {
+        lock(&shared.spacing).sent(Instant::now());
+        let payloads: Vec<String> = {
             let mut pending = lock(&shared.pending);
             pending.sending = true;
-            std::mem::take(&mut pending.names).into_iter().collect()
+            let names = std::mem::take(&mut pending.names);
+            names.iter().map(|name| shared.payload(name)).collect()
         };
         // One that cannot be sent is dropped: the polls make up for it.
-        if let Err(error) = notify(&connect, &shared, &mut connection, &names).await {
+        if let Err(error) = notify(&connect, &mut connection, &payloads).await {
             tracing::debug!(%error, "wake not sent");
             connection = None;
         }
@@ -204,26 +236,18 @@ async fn send(
 
 async fn notify(
     connect: &PgConnectOptions,
-    shared: &Shared,
     connection: &mut Option<PgConnection>,
-    names: &[String],
+    payloads: &[String],
 ) -> Result<(), sqlx::Error> {
     if connection.is_none() {
         // A wake says nothing that must survive: no flush for it.
         let options = connect.clone().options([("synchronous_commit", "off")]);
-        let mut opened = PgConnection::connect_with(&options).await?;
-        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
-            .fetch_one(&mut opened)
-            .await?;
-        shared
-            .sender_pid
-            .store(pid.unsigned_abs(), Ordering::Relaxed);
-        *connection = Some(opened);
+        *connection = Some(PgConnection::connect_with(&options).await?);
     }
     if let Some(connection) = connection {
         sqlx::query("SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload")
             .bind(WAKE_CHANNEL)
-            .bind(names)
+            .bind(payloads)
             .execute(connection)
             .await?;
     }
@@ -265,8 +289,7 @@ async fn listen_until_lost(
     shared.raise_all();
     loop {
         match listener.try_recv().await {
-            Ok(Some(wake)) if wake.process_id() == shared.sender_pid.load(Ordering::Relaxed) => {}
-            Ok(Some(wake)) => shared.raise(wake.payload()),
+            Ok(Some(wake)) => shared.heard(wake.payload()),
             // The connection was lost, and is there again.
             Ok(None) => shared.raise_all(),
             Err(error) => return error,

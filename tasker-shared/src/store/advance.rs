@@ -89,6 +89,10 @@ impl AdvanceConnection {
         })
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Applies a batch, one transaction for each namespace in it, and returns
     /// what was done in each. Reports may come in any order and any mix; two for
     /// the same execution are one and a stale one.

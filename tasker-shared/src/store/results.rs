@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::Value;
 use sqlx::types::Json;
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection, Row};
 
 use super::front::Front;
 use super::queue::{self, RESULTS_TABLE};
+use super::waking::Wakes;
 use super::{AdvanceConnection, Advanced, Report, Store, StoreError, HOT_PATH};
+use crate::announce::reasons;
 use crate::domain::{Namespace, Outcome, StepError};
+use crate::messaging::{Channel, WAKE_CHANNEL};
 
 /// Most reports in one message. A transaction takes as many messages as can hold
 /// `engine.batch_max_steps` reports together.
@@ -50,21 +53,34 @@ pub struct ReportConnection {
     connection: PgConnection,
     inline_max_bytes: usize,
     send: String,
+    /// The same, and others are woken by its commit.
+    send_and_wake: String,
+    wakes: Wakes,
 }
 
 impl ReportConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
+        let send = format!(
+            "INSERT INTO pgmq.{RESULTS_TABLE} (vt, message)
+             SELECT clock_timestamp(), m FROM unnest($1::jsonb[]) m"
+        );
         Ok(Self {
             store: store.clone(),
             connection: store.dedicated(&HOT_PATH).await?,
             inline_max_bytes: store.engine().results_inline_max_bytes,
-            send: format!(
-                "INSERT INTO pgmq.{RESULTS_TABLE} (vt, message)
-                 SELECT clock_timestamp(), m FROM unnest($1::jsonb[]) m"
-            ),
+            send_and_wake: format!("WITH sent AS ({send}) SELECT pg_notify('{WAKE_CHANNEL}', $2)"),
+            send,
+            wakes: Wakes::No,
         })
+    }
+
+    /// Wakes orchestration for what it sends.
+    #[must_use]
+    pub fn waking(mut self) -> Self {
+        self.wakes = Wakes::After;
+        self
     }
 
     /// Sends reports. Sending again after an error is safe: the second report of
@@ -107,10 +123,17 @@ impl ReportConnection {
                 .execute(&mut self.connection)
                 .await?;
         }
-        sqlx::query(&self.send)
-            .bind(&messages)
-            .execute(&mut self.connection)
-            .await?;
+        let (hub, reasons) = (self.store.hub(), [Channel::Results]);
+        let ride = self.wakes.ride(hub, &reasons).pop();
+        let query = match &ride {
+            Some(payload) => sqlx::query(&self.send_and_wake)
+                .bind(&messages)
+                .bind(payload),
+            None => sqlx::query(&self.send).bind(&messages),
+        };
+        query.execute(&mut self.connection).await?;
+        self.wakes.tell(hub, &reasons, ride.is_some());
+        self.wakes = self.wakes.proven();
         Ok(())
     }
 
@@ -181,27 +204,39 @@ pub struct ResultsTaken {
 pub struct ResultConnection {
     advance: AdvanceConnection,
     messages_max: usize,
-    take: String,
     front: Front,
+    wakes: Wakes,
 }
 
 impl ResultConnection {
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
+        let mut advance = AdvanceConnection::open(store).await?;
+        // By name, so that one message to the server can begin the transaction and take.
+        let take = format!(
+            "PREPARE take_results (bigint, bigint) AS
+             DELETE FROM pgmq.{RESULTS_TABLE}
+              WHERE msg_id = ANY (ARRAY(
+                    SELECT msg_id FROM pgmq.{RESULTS_TABLE}
+                     WHERE msg_id >= $2 AND vt <= clock_timestamp()
+                     ORDER BY msg_id LIMIT $1 FOR UPDATE SKIP LOCKED))
+             RETURNING msg_id, message"
+        );
+        advance.connection.execute(take.as_str()).await?;
         Ok(Self {
-            advance: AdvanceConnection::open(store).await?,
+            advance,
             messages_max: (store.engine().batch_max_steps / REPORTS_PER_MESSAGE).max(1),
-            take: format!(
-                "DELETE FROM pgmq.{RESULTS_TABLE}
-                  WHERE msg_id = ANY (ARRAY(
-                        SELECT msg_id FROM pgmq.{RESULTS_TABLE}
-                         WHERE msg_id >= $2 AND vt <= clock_timestamp()
-                         ORDER BY msg_id LIMIT $1 FOR UPDATE SKIP LOCKED))
-                 RETURNING msg_id, message"
-            ),
             front: Front::default(),
+            wakes: Wakes::No,
         })
+    }
+
+    /// Wakes whoever has something to do by what it applies.
+    #[must_use]
+    pub fn waking(mut self) -> Self {
+        self.wakes = Wakes::After;
+        self
     }
 
     /// Takes messages, applies their reports and deletes them, all in one
@@ -224,8 +259,7 @@ impl ResultConnection {
     }
 
     async fn process_up_to(&mut self, limit: usize) -> Result<ResultsTaken, StoreError> {
-        self.run("BEGIN").await?;
-        let (messages, again) = self.take(limit).await?;
+        let (messages, again) = self.begin_and_take(limit).await?;
         let mut taken = ResultsTaken {
             messages: messages.len(),
             again,
@@ -236,7 +270,7 @@ impl ResultConnection {
             return Ok(taken);
         }
         let mut reports = Vec::new();
-        for (_, message) in messages {
+        for message in messages {
             match serde_json::from_str::<Message<Vec<Report>>>(message.get()) {
                 Ok(mut batch) => reports.append(&mut batch.reports),
                 Err(problem) => {
@@ -247,27 +281,34 @@ impl ResultConnection {
         }
         taken.reports = reports.len();
         taken.advanced = self.advance.advance(reports).await?;
-        self.run("COMMIT").await?;
+        let reasons = reasons(&taken.advanced);
+        let rides = self.wakes.ride(self.advance.store().hub(), &reasons);
+        self.commit(&rides).await?;
+        let hub = self.advance.store().hub();
+        self.wakes.tell(hub, &reasons, !rides.is_empty());
+        self.wakes = self.wakes.proven();
         Ok(taken)
     }
 
-    /// Takes the oldest messages out of the queue, in any order, and says when to
-    /// look again. As text: whatever is in it, it can be read and set aside, and a
-    /// tree made only to be read into reports would cost more than reading them.
-    async fn take(
+    /// Begins a transaction, takes the oldest messages out of the queue, in any order, and
+    /// says when to look again. As text: whatever is in it, it can be read and set aside,
+    /// and a tree made only to be read into reports would cost more than reading them.
+    async fn begin_and_take(
         &mut self,
         limit: usize,
-    ) -> Result<(Vec<(i64, Box<RawValue>)>, Option<Duration>), StoreError> {
+    ) -> Result<(Vec<Box<RawValue>>, Option<Duration>), StoreError> {
         let reading = self.front.begin();
-        let messages: Vec<(i64, Json<Box<RawValue>>)> = sqlx::query_as(&self.take)
-            .bind(limit as i64)
-            .bind(reading.from)
-            .fetch_all(&mut self.advance.connection)
-            .await?;
-        let found = messages.iter().map(|(id, _)| *id);
-        let again = self.front.end(reading, found, limit);
-        let messages = messages.into_iter().map(|(id, Json(text))| (id, text));
-        Ok((messages.collect(), again))
+        let take = format!("BEGIN; EXECUTE take_results ({limit}, '{}')", reading.from);
+        let rows = self.advance.connection.fetch_all(take.as_str()).await?;
+        let mut ids: Vec<i64> = Vec::with_capacity(rows.len());
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows {
+            ids.push(row.try_get("msg_id")?);
+            let Json(text): Json<Box<RawValue>> = row.try_get("message")?;
+            messages.push(text);
+        }
+        let again = self.front.end(reading, ids.into_iter(), limit);
+        Ok((messages, again))
     }
 
     /// Moves the oldest message aside, after it has failed by itself. The steps
@@ -276,11 +317,10 @@ impl ResultConnection {
     /// # Errors
     /// As [`process`](Self::process).
     pub async fn set_aside_one(&mut self, problem: &str) -> Result<(), StoreError> {
-        self.run("BEGIN").await?;
-        for (_, message) in self.take(1).await?.0 {
+        for message in self.begin_and_take(1).await?.0 {
             self.keep_unreadable(message, problem).await?;
         }
-        self.run("COMMIT").await
+        self.commit(&[]).await
     }
 
     async fn keep_unreadable(
@@ -299,10 +339,19 @@ impl ResultConnection {
         Ok(())
     }
 
-    async fn run(&mut self, statement: &str) -> Result<(), StoreError> {
-        sqlx::query(statement)
-            .execute(&mut self.advance.connection)
-            .await?;
+    /// Commits, and wakes others with it: one message to the server.
+    async fn commit(&mut self, wakes: &[String]) -> Result<(), StoreError> {
+        // Payloads are made of names of namespaces, which need no quoting.
+        let wakes = wakes
+            .iter()
+            .map(|payload| format!("NOTIFY {WAKE_CHANNEL}, '{payload}'; "));
+        let text: String = wakes.chain(["COMMIT".to_owned()]).collect();
+        self.run(&text).await
+    }
+
+    /// Without parameters, so that several statements may be one message.
+    async fn run(&mut self, statements: &str) -> Result<(), StoreError> {
+        self.advance.connection.execute(statements).await?;
         Ok(())
     }
 }

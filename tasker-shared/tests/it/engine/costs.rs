@@ -6,16 +6,18 @@ mod meter;
 mod turns;
 
 use serde_json::json;
+use sqlx::postgres::PgListener;
 use tasker_shared::domain::{Namespace, StepError};
+use tasker_shared::messaging::{Channel, WAKE_CHANNEL};
 use tasker_shared::store::{ClaimConnection, Report, Room};
 
-use super::harness::{failure, success, Engine, NAMESPACE};
+use super::harness::{failure, namespace, success, Engine, NAMESPACE};
 use super::shapes::{fan, layered, linear, uneven, Steps};
 use line::{Bill, Line, Way};
 use turns::{
     ADVANCE, ADVANCE_OF_TWO_NAMESPACES, GO_ON, NOTHING_TO_ADVANCE, NOTHING_TO_CLAIM,
-    NOTHING_TO_SWEEP, NOTHING_TO_TAKE, REPORT_WITH_ONE_LARGE_RESULT, RESULTS,
-    RESULTS_OF_TWO_NAMESPACES, SUBMIT, SUBMIT_TO_TWO_NAMESPACES, SWEEP_OF_DUE,
+    NOTHING_TO_SWEEP, NOTHING_TO_TAKE, REPORT_AND_WAKE, REPORT_WITH_ONE_LARGE_RESULT, RESULTS,
+    RESULTS_AND_WAKE, RESULTS_OF_TWO_NAMESPACES, SUBMIT, SUBMIT_TO_TWO_NAMESPACES, SWEEP_OF_DUE,
 };
 
 /// Tasks of these shapes in turn.
@@ -171,6 +173,41 @@ async fn a_chain_that_goes_on_costs_one_statement_and_one_commit_a_step() {
         attempt = advanced.unwrap().1[0].attempt;
     }
     line.meter.engine.verify().await;
+}
+
+#[tokio::test]
+async fn a_lone_wake_costs_no_statement_and_no_commit() {
+    let mut line = Line::new(|config| config.engine.wake_interval_ms = 1).await;
+    line.reports = line.reports.waking();
+    line.results = line.results.waking();
+    line.register(NAMESPACE, "linear", &linear(3)).await;
+    let mut bill = Bill::default();
+    line.submit(&[(NAMESPACE, "linear")], &SUBMIT, &mut bill)
+        .await;
+    // The first of a connection are sent by themselves.
+    let attempt = line.meter.engine.claim_one().await;
+    line.reports
+        .send(&[success(attempt, json!({}))])
+        .await
+        .unwrap();
+    line.results.process().await.unwrap();
+    line.meter.engine.store.hub().finish().await;
+    let mut listener = PgListener::connect(line.meter.engine.url()).await.unwrap();
+    listener.listen(WAKE_CHANNEL).await.unwrap();
+    let attempt = line.meter.engine.claim_one().await;
+    let reports = [success(attempt, json!({}))];
+    let report = async |_: &mut Engine| line.reports.send(&reports).await;
+    let (done, spent) = line.meter.of(report).await;
+    done.unwrap();
+    REPORT_AND_WAKE.is(&spent);
+    let process = async |_: &mut Engine| line.results.process().await;
+    let (taken, spent) = line.meter.of(process).await;
+    assert_eq!(taken.unwrap().reports, 1);
+    RESULTS_AND_WAKE.is(&spent);
+    for channel in [Channel::Results, Channel::Steps(namespace())] {
+        let wake = listener.recv().await.unwrap();
+        assert_eq!(wake.payload().split('@').next().unwrap(), channel.name());
+    }
 }
 
 #[tokio::test]

@@ -121,5 +121,6 @@ fn first_words(entry: &str) -> Option<String> {
         .split('\t')
         .filter(|line| !line.trim_start().starts_with("--"));
     let words: Vec<&str> = code.flat_map(str::split_whitespace).take(3).collect();
-    Some(words.join(" "))
+    // The engine begins to hear wakes whenever its connection for that is there.
+    (words[0] != "LISTEN").then(|| words.join(" "))
 }

@@ -40,11 +40,24 @@ pub(super) const REPORT: Turn = Turn {
 
 pub(super) const RESULTS: Turn = Turn {
     part: "results",
+    statements: &["BEGIN; EXECUTE take_results", "WITH input AS", "COMMIT"],
+    commits: 1,
+};
+
+// The same, and other processes are woken: by the same commit if wakes are few.
+
+pub(super) const REPORT_AND_WAKE: Turn = Turn {
+    part: "report with a wake",
+    statements: &["WITH sent AS"],
+    commits: 1,
+};
+
+pub(super) const RESULTS_AND_WAKE: Turn = Turn {
+    part: "results with a wake",
     statements: &[
-        "BEGIN",
-        "DELETE FROM pgmq.q_step_results",
+        "BEGIN; EXECUTE take_results",
         "WITH input AS",
-        "COMMIT",
+        "NOTIFY tasker_wake, 'steps",
     ],
     commits: 1,
 };
@@ -72,7 +85,7 @@ pub(super) const NOTHING_TO_CLAIM: Turn = Turn {
 
 pub(super) const NOTHING_TO_TAKE: Turn = Turn {
     part: "results without a message",
-    statements: &["BEGIN", "DELETE FROM pgmq.q_step_results", "ROLLBACK"],
+    statements: &["BEGIN; EXECUTE take_results", "ROLLBACK"],
     commits: 0,
 };
 
@@ -105,8 +118,7 @@ pub(super) const ADVANCE_OF_TWO_NAMESPACES: Turn = Turn {
 pub(super) const RESULTS_OF_TWO_NAMESPACES: Turn = Turn {
     part: "results of two namespaces",
     statements: &[
-        "BEGIN",
-        "DELETE FROM pgmq.q_step_results",
+        "BEGIN; EXECUTE take_results",
         "WITH input AS",
         "WITH input AS",
         "COMMIT",
