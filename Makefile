@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-all fmt lint build test tests ruby deny demo dev bench callgrind doc clean
+.PHONY: help setup setup-all fmt lint build test tests ruby deny demo dev bench bench-ruby callgrind doc clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -50,6 +50,12 @@ deny: ## check licences, bans and advisories of dependencies (needs cargo-deny)
 bench: setup ## measure everything in release mode, and write docs/benchmarks.md
 	$(CARGO) build --release --locked -p tasker-bench -p tasker-orchestration -p tasker-worker-rust -p tasker-cli
 	$(TARGET)/release/tasker-bench $(or $(ARGS),all --write docs)
+
+bench-ruby: setup-all ## measure the Ruby gem in release mode, and write docs/benchmarks-ruby.md
+	$(CARGO) build --release --locked -p tasker-bench -p tasker-orchestration -p tasker-testkit -p tasker-ruby
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" rake -C bindings/ruby PREBUILT=1 PROFILE=release compile
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" TASKER_TEST_PROFILE=release \
+		$(TARGET)/release/with-cluster -- ruby bindings/ruby/bench/report.rb run $(ARGS)
 
 callgrind: ## count the instructions of work on templates and outcomes (needs valgrind)
 	@command -v valgrind >/dev/null || { echo "install valgrind first (Debian, Ubuntu: apt-get install valgrind)" >&2; exit 1; }

@@ -93,6 +93,8 @@ pub(crate) enum Command {
     All(AllArgs),
     /// Writes page and plots of a report anew, from its records
     Report(ReportArgs),
+    /// Draws the chart that standard input describes in JSON, as SVG
+    Chart,
 }
 
 #[derive(Debug, Clone, Args)]

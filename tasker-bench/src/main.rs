@@ -79,8 +79,14 @@ async fn interrupted() -> Result<()> {
 }
 
 async fn bench(cli: Cli) -> Result<()> {
-    if let Command::Report(args) = &cli.command {
-        return report::rewrite(&args.directory);
+    match &cli.command {
+        Command::Report(args) => return report::rewrite(&args.directory),
+        Command::Chart => {
+            let description = std::io::read_to_string(std::io::stdin())?;
+            print!("{}", plots::chart(&description)?);
+            return Ok(());
+        }
+        _ => {}
     }
     let mode = cli.globals.mode.unwrap_or_default();
     let stage = &mut Stage::new(cli.globals)?;
@@ -94,7 +100,7 @@ async fn bench(cli: Cli) -> Result<()> {
         Command::Anchor(args) => vec![anchor::run(stage, &args).await?],
         Command::Experiment(experiment) => experiment.run(stage).await?,
         Command::All(args) => return all::run(stage, &args).await,
-        Command::Report(_) => vec![],
+        Command::Report(_) | Command::Chart => vec![],
     };
     records.iter().try_for_each(print)
 }

@@ -3,6 +3,7 @@
 
 mod axes;
 mod bars;
+mod chart;
 mod history;
 mod latency;
 mod lines;
@@ -17,6 +18,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::cli::Mode;
 use crate::records::Records;
+
+pub(crate) use chart::svg as chart;
 
 /// A canvas, in pixels from the upper left.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

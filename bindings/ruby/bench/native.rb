@@ -6,7 +6,8 @@
 #
 # An event's context becomes Ruby objects, and these become the step's results: both
 # conversions, with the queue, the executions and the sink that a worker uses. One Ruby
-# thread takes and answers, as the taker of a worker does.
+# thread takes and answers, as the taker of a worker does. Prints lines of JSON, each with
+# the rate of the middle one of three runs.
 
 $LOAD_PATH.unshift(File.expand_path('../lib', __dir__))
 require 'json'
@@ -48,10 +49,8 @@ end
 seconds = Float(ARGV.fetch(0, 3))
 GOALS.each do |payload, goal|
   rates = Array.new(3) { measure(payload, seconds) }.sort
-  bytes = JSON.generate(payload).bytesize
-  puts format('%<bytes>5d B of JSON: %<rate>7d events/s (runs %<low>d to %<high>d; goal %<goal>d): %<verdict>s',
-              bytes: bytes, rate: rates[1], low: rates.first, high: rates.last, goal: goal,
-              verdict: rates[1] >= goal ? 'met' : 'MISSED')
+  puts JSON.generate(bench: 'native', bytes: JSON.generate(payload).bytesize, events_per_second: rates[1].round,
+                     lowest: rates.first.round, highest: rates.last.round, goal: goal)
 end
-puts format('one at a time, %<bytes>d B: %<rate>d events/s', bytes: JSON.generate(SMALL).bytesize,
-                                                            rate: measure(SMALL, seconds, flying: 1, batch: 1))
+puts JSON.generate(bench: 'native', in_turns_of: 1, bytes: JSON.generate(SMALL).bytesize,
+                   events_per_second: measure(SMALL, seconds, flying: 1, batch: 1).round)

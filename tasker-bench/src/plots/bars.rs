@@ -23,7 +23,7 @@ pub(super) struct Bar {
     pub(super) value: f64,
     pub(super) colour: RGBColor,
     /// Said once, in the first row.
-    pub(super) name: &'static str,
+    pub(super) name: String,
 }
 
 /// The bars of a row.

@@ -18,7 +18,7 @@ pub(super) fn svg(records: &Records) -> Result<Option<String>> {
             bars: vec![Bar {
                 value: record.steps_per_second?,
                 colour: BLUE,
-                name: "queued",
+                name: "queued".to_owned(),
             }],
         })
     };

@@ -16,11 +16,12 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// Lines over a logarithmic `x`.
+/// Lines over `x`.
 pub(super) struct Lines<'a> {
     pub(super) title: &'a str,
     pub(super) x_name: &'a str,
     pub(super) y_name: &'a str,
+    pub(super) x_scale: fn(&mut dyn Iterator<Item = f64>) -> Scale,
     pub(super) y_scale: fn(&mut dyn Iterator<Item = f64>) -> Scale,
     pub(super) series: Vec<Series>,
 }
@@ -31,7 +32,7 @@ impl Lines<'_> {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let frame = Frame {
             x: Axis {
-                scale: Scale::log(points().map(|point| point.0)),
+                scale: (self.x_scale)(&mut points().map(|point| point.0)),
                 name: self.x_name,
             },
             y: Axis {

@@ -43,6 +43,7 @@ pub(super) fn svg(records: &Records) -> Result<Option<String>> {
         title: "Which steps became ready by one completion",
         x_name: "steps of the task",
         y_name: "milliseconds",
+        x_scale: |values| Scale::log(values),
         y_scale: |values| Scale::log(values),
         series,
     };

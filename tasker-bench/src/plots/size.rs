@@ -16,6 +16,7 @@ pub(super) fn svg(records: &Records) -> Result<Option<String>> {
         title,
         x_name: "steps of a task",
         y_name,
+        x_scale: |values| Scale::log(values),
         y_scale: |values| Scale::linear(values),
         series: [Mode::Queued, Mode::Direct]
             .into_iter()

@@ -18,7 +18,7 @@ pub(super) fn svg(records: &Records) -> Result<Option<String>> {
         let bar = Bar {
             value,
             colour: colour(mode),
-            name: mode.name(),
+            name: mode.name().to_owned(),
         };
         match rows.iter_mut().find(|row| row.name == name) {
             Some(row) => row.bars.push(bar),
