@@ -124,7 +124,7 @@ module RubyReport
       value = measured(records, target)
       { name: target.what, values: [value, target.gate] } if value
     end
-    { kind: 'bars', title: 'Ruby: a second', names: %w[measured gate], rows: found.map { |row| row.merge(name: short(row[:name])) } } if found.any?
+    { kind: 'bars', title: 'Ruby: events and steps a second', names: %w[measured gate], rows: found.map { |row| row.merge(name: short(row[:name])) } } if found.any?
   end
 
   # What fits beside a bar.
