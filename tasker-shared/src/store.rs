@@ -4,8 +4,8 @@
 //! definitions, which never change once stored. The way of a step through the
 //! files: `submit` writes it, `claim` starts an attempt, `advance` applies the
 //! outcome and enqueues what became ready, `sweep` brings back what waits for a
-//! time or lost its worker, `operate` is what a person does, `read` shows it,
-//! `verify` checks it all.
+//! time or lost its worker, `operate` is what a person does, `records` what a handler
+//! stores besides, `read` shows it, `verify` checks it all.
 //!
 //! LOCKS: every change to a task's steps, counters, gates or messages happens
 //! under the row lock of its `tasker.task_runs` row, taken in task id order.
@@ -25,6 +25,7 @@ mod open;
 pub mod operate;
 pub mod queue;
 pub mod read;
+pub mod records;
 mod repair;
 mod results;
 pub mod submit;

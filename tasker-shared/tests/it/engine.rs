@@ -11,6 +11,7 @@ mod operate;
 mod plans;
 mod random;
 mod readiness;
+mod records;
 mod shapes;
 mod siblings;
 mod submit;

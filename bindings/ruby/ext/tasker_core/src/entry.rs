@@ -67,6 +67,7 @@ pub(crate) enum Kind {
     Start,
     Fork,
     Encoding,
+    Record,
     Panic,
 }
 
@@ -78,6 +79,7 @@ impl Kind {
             Self::Start => "StartError",
             Self::Fork => "ForkError",
             Self::Encoding => "EncodingError",
+            Self::Record => "RecordError",
             Self::Panic => "NativePanic",
         }
     }

@@ -21,6 +21,7 @@ mod monitor;
 mod options;
 mod promise;
 mod queue;
+mod rows;
 mod start;
 mod steps;
 mod submission;
@@ -34,6 +35,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("TaskerCore")?.define_module("Native")?;
     worker::define(ruby, native)?;
     execution::define(ruby, native)?;
+    rows::define(ruby, native)?;
     submission::define(ruby, native)?;
     loopback::define(ruby, native)
 }
