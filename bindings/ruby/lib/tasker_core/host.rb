@@ -16,6 +16,12 @@ module TaskerCore
       raise ConfigurationError, e.message
     end
 
+    # Wraps what is called in the way the application wants its code to be run.
+    # @param work [#call]
+    def run(work)
+      work.call
+    end
+
     # Loads what defines handlers, before they are counted.
     # @return [void]
     def load_handlers; end

@@ -7,15 +7,15 @@ module Tasker
     #
     # @api private
     module Reach
-      KEY = :tasker_rows
+      KEY = :tasker_reach
       private_constant :KEY
 
       module_function
 
-      # @param rows [TaskerCore::Native::Rows]
-      def with(rows)
+      # @param source [TaskerCore::Native::Execution, StoredTask]
+      def with(source)
         previous = Thread.current[KEY]
-        Thread.current[KEY] = rows
+        Thread.current[KEY] = source
         yield
       ensure
         Thread.current[KEY] = previous
@@ -24,7 +24,8 @@ module Tasker
       # @return [TaskerCore::Native::Rows]
       # @raise [UnsupportedError] where there is no worker
       def rows(model, method)
-        Thread.current[KEY] || raise(UnsupportedError, NoDatabase.refusal(model, method))
+        source = Thread.current[KEY] or raise UnsupportedError, NoDatabase.refusal(model, method)
+        source.rows
       end
     end
   end

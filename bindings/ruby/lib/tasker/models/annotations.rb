@@ -11,12 +11,15 @@ module Tasker
   class AnnotationType
     extend Compat::NoDatabase
 
+    # One that is to be made.
+    Draft = Struct.new(:name, :description)
+
     class << self
       # The type of this name, made if there is none. The description is that of the one
       # which was there.
       #
       # @param attributes [Hash] name, description
-      # @yieldparam draft [OpenStruct] to set the description of one that is made
+      # @yieldparam draft [Draft] to set the description of one that is made
       # @return [AnnotationType]
       # @raise [TaskerCore::RecordError] naming the field that is refused
       def find_or_create_by!(attributes, &block)
@@ -57,10 +60,10 @@ module Tasker
       private
 
       def make(attributes)
-        draft = OpenStruct.new(attributes.to_h)
+        draft = Draft.new(name_of(attributes), attributes.to_h.symbolize_keys[:description])
         yield draft if block_given?
-        name, description = [name_of(draft.to_h), draft.description].map { |text| text && TaskerCore::Encoding.text(text) }
-        row, made = Compat::Reach.rows(self, :create!).make_annotation_type(name, description)
+        name, description = draft.to_a.map { |text| text.nil? ? nil : TaskerCore::Encoding.plain(text.to_s, root: 'annotation type') }
+        row, made = Compat::Reach.rows(self, :create!).make_annotation_type(name.to_s, description)
         [new(row), made]
       end
 

@@ -47,9 +47,15 @@ module Tasker
 
     # @api private
     attr_accessor :sequence
+    # Whether the defaults of its steps are being set, see {TaskHandler}.
+    # @api private
+    attr_accessor :setting_defaults
+
     # @return [TaskerCore::Native::Rows]
     # @api private
-    delegate :rows, to: :@source
+    def rows
+      @source.rows
+    end
 
     def context=(value)
       @context = TaskerCore::Encoding.copy(value, root: 'context')
