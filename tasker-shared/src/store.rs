@@ -208,6 +208,18 @@ pub fn search_path(database: &Database) -> String {
     format!("\"{}\"", database.schema.replace('"', "\"\""))
 }
 
+/// Which database it is, for messages: never with the password.
+fn place(database: &Database) -> String {
+    let Ok(options) = connect_options(database) else {
+        return "no address".to_owned();
+    };
+    let name = options.get_database().unwrap_or(options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{name} at {}", socket.display()),
+        None => format!("{name} at {}:{}", options.get_host(), options.get_port()),
+    }
+}
+
 fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> {
     let Some(url) = &database.url else {
         return Err(StoreError::NoDatabase);

@@ -73,6 +73,7 @@ module TaskerCore
       @settings = Settings.new(config_dir: config_dir, set: set, handlers: handlers, templates: templates,
                                namespaces: namespaces, concurrency: concurrency, registry: registry)
       @logger = logger || TaskerCore.logger
+      @feeds = { config_dir: config_dir, set: set, logger: @logger }
       @registry = registry
       @start = native || -> (options) { Native::Worker.start(options) }
       @failure = nil
@@ -88,6 +89,7 @@ module TaskerCore
       @pool = Pool.new(size: @native.concurrency, logger: @logger,
                        runner: Runner.new(registry: @registry, logger: @logger),
                        on_exhausted: method(:give_up))
+      @hooks = end_hooks
       @taker = Thread.new { take }
       @taker.name = 'tasker taker'
       say(:info, 'worker started', worker_id: worker_id, address: address, concurrency: concurrency)
@@ -100,6 +102,7 @@ module TaskerCore
     # @return [self]
     def stop
       started.stop
+      @hooks&.stop
       self
     end
 
@@ -113,6 +116,8 @@ module TaskerCore
 
       @taker.join
       @left ||= @pool.close(LEAVE_SECONDS)
+      @hooks.stop
+      @hooks.join(LEAVE_SECONDS)
       raise @failure if @failure
 
       true
@@ -168,6 +173,14 @@ module TaskerCore
     end
 
     private
+
+    # Before the first step is taken, so that no end of a task is missed.
+    def end_hooks
+      ::Tasker::Compat::EndHooks.start(@native, **@feeds)
+    rescue StandardError
+      @native.stop
+      raise
+    end
 
     def started
       @native or raise StartError, 'this worker has not been started: call start first'
