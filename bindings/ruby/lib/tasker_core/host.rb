@@ -20,6 +20,11 @@ module TaskerCore
     # @return [void]
     def load_handlers; end
 
+    # Runs the host's code on behalf of a thread of this gem.
+    def run(code)
+      code.call
+    end
+
     # After code was reloaded.
     # @return [void]
     def reloaded; end
