@@ -5,7 +5,7 @@
 //! files: `submit` writes it, `claim` starts an attempt, `advance` applies the
 //! outcome and enqueues what became ready, `sweep` brings back what waits for a
 //! time or lost its worker, `operate` is what a person does, `records` what a handler
-//! stores besides, `read` shows it, `verify` checks it all.
+//! stores besides, `read` shows it, `feed` tells of it as events, `verify` checks it all.
 //!
 //! LOCKS: every change to a task's steps, counters, gates or messages happens
 //! under the row lock of its `tasker.task_runs` row, taken in task id order.
@@ -18,6 +18,7 @@ mod begin;
 mod claim;
 mod definition;
 mod error;
+pub mod feed;
 mod front;
 pub mod health;
 pub mod migrate;

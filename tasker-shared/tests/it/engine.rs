@@ -6,6 +6,7 @@ mod advance;
 mod batching;
 mod costs;
 mod failures;
+mod feed;
 mod harness;
 mod operate;
 mod plans;

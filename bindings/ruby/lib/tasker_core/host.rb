@@ -22,15 +22,14 @@ module TaskerCore
       raise ConfigurationError, e.message
     end
 
-    # Wraps what is called in the way the application wants its code to be run.
-    # @param work [#call]
-    def run(work)
-      work.call
-    end
-
     # Loads what defines handlers, before they are counted.
     # @return [void]
     def load_handlers; end
+
+    # Runs the host's code on behalf of a thread of this gem.
+    def run(code)
+      code.call
+    end
 
     # After code was reloaded.
     # @return [void]

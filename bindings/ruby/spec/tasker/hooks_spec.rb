@@ -197,11 +197,17 @@ RSpec.describe Tasker::Compat::Hooks, :tasker do
       expect { hooks.ended(event('error')) }.to raise_error(TaskerCore::DatabaseError)
     end
 
+    it 'names its feeds by workflows, whatever these are called' do
+      names = [%w[shop order], %w[shop api/é], %w[shop api/ê], ['shop', 'x' * 120]].map { |one| described_class.feed_name(*one) }
+      expect(names).to all(match(/\A[A-Za-z0-9_.:-]{1,100}\z/))
+      expect(names.uniq.size).to eq(4)
+    end
+
     it 'starts one feed for each workflow that has the hook' do
       saw(calls)
       stub_const('Plain', Class.new { include Tasker::TaskHandler }).register_handler('plain')
       feed = class_double('TaskerCore::EventFeed').as_stubbed_const
-      expect(feed).to receive(:start).once.with(hash_including(name: 'update_annotations default/order',
+      expect(feed).to receive(:start).once.with(hash_including(name: /\Aupdate_annotations:default:order:\h{8}\z/,
                                                                events: ['workflow.task_finalization_completed'])) do |&block|
         block.call([event('error'), event('error', namespace: 'other')])
         Struct.new(:stop).new

@@ -31,8 +31,8 @@ pub(crate) fn entry_of<T>(
         if owner == std::process::id() {
             return body(ruby);
         }
-        let message = "this worker belongs to the parent process, and its threads are not here: \
-                       start a worker in the child";
+        let message = "this belongs to the parent process, and its threads are not here: \
+                       start a worker in the child, or a feed";
         Err(raise(ruby, Kind::Fork, "fork", message))
     })
 }

@@ -15,6 +15,7 @@ mod encode;
 mod entry;
 mod execution;
 mod failure;
+mod feed;
 mod gather;
 mod loopback;
 mod monitor;
@@ -37,5 +38,6 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     execution::define(ruby, native)?;
     rows::define(ruby, native)?;
     submission::define(ruby, native)?;
+    feed::define(ruby, native)?;
     loopback::define(ruby, native)
 }

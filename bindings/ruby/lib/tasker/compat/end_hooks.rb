@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative '../../tasker_core/host'
+require 'digest'
 
 module Tasker
   module Compat
@@ -21,6 +21,14 @@ module Tasker
         new(native).start(**options)
       end
 
+      # Names of workflows have more characters than those of feeds.
+      #
+      # @return [String]
+      def self.feed_name(namespace, name)
+        readable = "#{namespace}:#{name}".tr('^A-Za-z0-9_.:-', '_')[0, 60]
+        "update_annotations:#{readable}:#{Digest::SHA256.hexdigest("#{namespace}/#{name}")[0, 8]}"
+      end
+
       def initialize(native)
         @native = native
         @feeds = []
@@ -29,7 +37,7 @@ module Tasker
       # @return [self]
       def start(**options)
         @feeds = workflows.map do |namespace, name|
-          TaskerCore::EventFeed.start(name: "update_annotations #{namespace}/#{name}", events: EVENTS, **options) do |events|
+          TaskerCore::EventFeed.start(name: self.class.feed_name(namespace, name), events: EVENTS, **options) do |events|
             events.each { |event| ended(event) if event.namespace == namespace && event.task_name == name }
           end
         end
@@ -54,7 +62,11 @@ module Tasker
       #
       # @return [void]
       def ended(event)
-        TaskerCore.host.run(-> { annotate(event) })
+        task_handler = HandlerFactory.instance.handler_of(event.task_name, event.namespace, event.task_version)
+        return unless task_handler && Hooks.overridden?(task_handler.class, Hooks::ANNOTATIONS)
+
+        records = StoredTask.records(@native.rows, event.task_id)
+        annotate(task_handler, records) unless records.nil? || done?(event, records)
       end
 
       private
@@ -68,18 +80,10 @@ module Tasker
         found.uniq
       end
 
-      def annotate(event)
-        task_handler = HandlerFactory.instance.handler_of(event.task_name, event.namespace, event.task_version)
-        return unless task_handler && Hooks.overridden?(task_handler.class, Hooks::ANNOTATIONS)
-
-        records = StoredTask.records(@native.rows, event.task_id)
-        return if records.nil? || done?(event, records)
-
-        succeeded = records.succeeded
-        Reach.with(records.task) do
-          Hooks.call(Hooks::ANNOTATIONS, records.task) do
-            task_handler.send(Hooks::ANNOTATIONS, records.task, records.sequence, succeeded)
-          end
+      def annotate(task_handler, records)
+        task, sequence, succeeded = records.task, records.sequence, records.succeeded
+        Reach.with(task) do
+          Hooks.call(Hooks::ANNOTATIONS, task) { task_handler.send(Hooks::ANNOTATIONS, task, sequence, succeeded) }
         end
       end
 
