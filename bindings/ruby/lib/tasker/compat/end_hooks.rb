@@ -81,10 +81,8 @@ module Tasker
       end
 
       def annotate(task_handler, records)
-        task, sequence, succeeded = records.task, records.sequence, records.succeeded
-        Reach.with(task) do
-          Hooks.call(Hooks::ANNOTATIONS, task) { task_handler.send(Hooks::ANNOTATIONS, task, sequence, succeeded) }
-        end
+        arguments = [records.task, records.sequence, records.succeeded]
+        Reach.with(records.task) { Hooks.call(task_handler, Hooks::ANNOTATIONS, records.task) { arguments } }
       end
 
       def done?(event, records)

@@ -31,11 +31,14 @@ module Tasker
           @lock.synchronize { { called: @statistics[:called], failed: @statistics[:failed] } }
         end
 
-        # @yield what calls the hook
+        # Calls a hook with what the block gives, and not at all if that is nil.
+        #
+        # @yieldreturn [Array, nil]
         # @return [void]
-        def call(hook, task)
+        def call(task_handler, hook, task)
+          arguments = yield or return
           count(:called)
-          yield
+          task_handler.send(hook, *arguments)
         rescue *ITS_OWN => e
           count(:failed)
           Tasker.logger.error("hook #{hook} of #{task.full_name} raised for task #{task.task_id}: #{Failure.message_of(e)} " \
@@ -63,7 +66,7 @@ module Tasker
 
         task = @records.task
         task.setting_defaults = true
-        Hooks.call(DEFAULTS, task) { @task_handler.send(DEFAULTS, task, @records.sequence.steps) }
+        Hooks.call(@task_handler, DEFAULTS, task) { [task, @records.sequence.steps] }
       ensure
         task&.setting_defaults = false
       end
@@ -74,9 +77,9 @@ module Tasker
       def after
         return unless wants?(ANNOTATIONS)
 
-        task, sequence, step = @records.task, @records.sequence, @records.step
-        Hooks.call(ANNOTATIONS, task) do
-          @task_handler.send(ANNOTATIONS, task, sequence, @records.succeeded(step)) if task.only_sink == step.name
+        task, step = @records.task, @records.step
+        Hooks.call(@task_handler, ANNOTATIONS, task) do
+          [task, @records.sequence, @records.succeeded(step)] if task.only_sink == step.name
         end
       end
 

@@ -94,7 +94,7 @@ module Tasker
     #
     # @api private
     class StoredTask
-      attr_reader :rows, :task_id, :task_name, :task_version, :namespace, :context
+      attr_reader :rows, :task_id, :task_name, :task_version, :namespace
 
       # @param rows [TaskerCore::Native::Rows]
       # @return [TaskRecords, nil] nil without such a task
@@ -106,8 +106,12 @@ module Tasker
       def initialize(rows, row)
         @rows = rows
         @task_id, @task_name, @task_version, @namespace = row.values_at('task_id', 'name', 'version', 'namespace')
-        # Apart from what the handler may change.
-        @context = row['context']&.deep_dup
+        @context = row['context']
+      end
+
+      # Apart from what a hook may change.
+      def context
+        @context.deep_dup
       end
 
       def task
