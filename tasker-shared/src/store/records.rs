@@ -148,9 +148,10 @@ async fn locked(
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(namespace) = namespace.and_then(|name| Namespace::parse(&name).ok()) else {
-        return Err(match task_exists(store, task_id).await? {
-            true => RecordError::NotDriven,
-            false => RecordError::NotFound { what: "task" },
+        return Err(if task_exists(store, task_id).await? {
+            RecordError::NotDriven
+        } else {
+            RecordError::NotFound { what: "task" }
         });
     };
     if let Some(fence) = fence {

@@ -111,10 +111,10 @@ pub(crate) fn task(ruby: &Ruby, reader: &Reader, task_id: i64) -> Result<Value, 
     let row = reader.ask(ruby, |store| async move {
         Ok(read::task_row(&store, task_id).await?)
     })?;
-    to_ruby(&row.map_or(Json::Null, task_hash))
+    to_ruby(&row.as_ref().map_or(Json::Null, task_hash))
 }
 
-fn task_hash(row: TaskRow) -> Json {
+fn task_hash(row: &TaskRow) -> Json {
     json!({
         "task_id": row.task_id,
         "named_task_id": row.named_task_id,
