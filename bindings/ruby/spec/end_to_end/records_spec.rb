@@ -135,6 +135,25 @@ RSpec.describe 'Records of the engine', :end_to_end do
     expect(stack.task(task_id)['context']).to eq('n' => 1)
   end
 
+  it 'leaves no transaction open when a handler is interrupted while it saves' do
+    handles('First') do |task, *|
+      saved = 0
+      begin
+        Timeout.timeout(0.05) { task.update!(context: { saved: saved += 1 }) while true }
+      rescue Timeout::Error
+        task.update!(context: { saved: 'at last' })
+      end
+      { saved: saved }
+    end
+    chain('First')
+    worker
+    task = wait(submit('chain'))
+    expect(results(task)['first']['saved']).to be_positive
+    expect(task['context']).to eq('saved' => 'at last')
+    open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    eventually('no transaction is open') { stack.sql(open).first['count'] == '0' }
+  end
+
   it 'makes annotations, and one type however many make it at once' do
     begun, gate = self.begun, self.gate
     handles('Note') do |task, _sequence, step|

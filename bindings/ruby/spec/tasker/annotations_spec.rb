@@ -55,6 +55,8 @@ RSpec.describe 'Annotations', :tasker do
     within do
       type = Tasker::AnnotationType.create!(name: 'audit')
       refused = { { annotation_type: type } => /task: is missing/, { task: task } => /annotation_type: is missing/,
+                  { task: 'x', annotation_type: type } => /task: "x" is no id/,
+                  { task: task, annotation_type_id: 2**70 } => /annotation_type: \d+ is no id/,
                   { task: task, annotation_type_id: 9 } => /no such annotation type/ }
       refused.each do |given, message|
         expect { Tasker::TaskAnnotation.create!({ annotation: {} }.merge(given)) }.to raise_error(TaskerCore::RecordError, message)

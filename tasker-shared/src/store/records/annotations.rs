@@ -189,12 +189,16 @@ fn utc(row: &PgRow, column: &str) -> Result<DateTime<Utc>, sqlx::Error> {
 
 fn check_text(field: &str, text: &str, min: usize, max: usize) -> Result<(), RecordError> {
     let length = text.chars().count();
-    if (min..=max).contains(&length) && !text.contains('\0') {
+    let problem = if text.contains('\0') {
+        "contains the character U+0000".to_owned()
+    } else if (min..=max).contains(&length) {
         return Ok(());
-    }
+    } else {
+        format!("has {length} characters")
+    };
     Err(RecordError::Refused(FieldProblem {
         field: field.to_owned(),
-        problem: format!("has {length} characters, or contains NUL"),
+        problem,
         remedy: Some(format!("give {min} to {max} characters")),
     }))
 }

@@ -295,9 +295,13 @@ async fn annotations_that_cannot_be_are_refused_by_name() {
         let problem = problem.expect("it is refused");
         assert!(problem.starts_with(said), "{problem}");
     };
-    for name in ["", &"x".repeat(65), "a\0b"] {
+    for (name, said) in [
+        ("", "name: has 0 characters; give 1 to 64"),
+        (&*"x".repeat(65), "name: has 65 characters"),
+        ("a\0b", "name: contains the character U+0000"),
+    ] {
         let made = make_annotation_type(store, name, None).await;
-        refused(made.map(drop), "name: has ");
+        refused(made.map(drop), said);
     }
     let made = make_annotation_type(store, "long", Some(&"x".repeat(256))).await;
     refused(made.map(drop), "description: has 256 characters");

@@ -85,8 +85,10 @@ impl Rows {
         })
     }
 
-    fn annotate(&self, task_id: i64, type_id: i32, note: Value) -> Result<Value, Error> {
+    fn annotate(&self, task_id: i64, type_id: i64, note: Value) -> Result<Value, Error> {
         entry_of(self.owner, |ruby| {
+            // Ids of types begin with 1, and none is larger.
+            let type_id = i32::try_from(type_id).unwrap_or(0);
             let note = encode::to_json(ruby, "annotation", note)?;
             let made = self.reader.ask(ruby, |store| async move {
                 records::annotate(&store, task_id, type_id, &note).await

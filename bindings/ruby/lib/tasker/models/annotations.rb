@@ -62,15 +62,15 @@ module Tasker
       def make(attributes)
         draft = Draft.new(name_of(attributes), attributes.to_h.symbolize_keys[:description])
         yield draft if block_given?
-        name, description = draft.to_a.map { |text| text.nil? ? nil : TaskerCore::Encoding.plain(text.to_s, root: 'annotation type') }
-        row, made = Compat::Reach.rows(self, :create!).make_annotation_type(name.to_s, description)
+        description = draft.description && TaskerCore::Encoding.plain(draft.description.to_s, root: 'description')
+        row, made = Compat::Reach.rows(self, :create!).make_annotation_type(name_of(name: draft.name), description)
         [new(row), made]
       end
 
       def name_of(attributes)
         attributes = attributes.to_h.symbolize_keys
         unknown = attributes.keys - %i[name description]
-        return attributes[:name].to_s if unknown.empty?
+        return TaskerCore::Encoding.plain(attributes[:name].to_s, root: 'name') if unknown.empty?
 
         raise UnsupportedError, "#{name}: annotation types have a name and a description, and no #{unknown.first}; find them by name"
       end
@@ -138,11 +138,12 @@ module Tasker
       private
 
       def id_of(given, what)
-        id = given[:"#{what}_id"] || given[what]&.id
-        return id if id.is_a?(Integer)
-        return Integer(id, 10) if id.is_a?(String) && id.match?(/\A\d+\z/)
+        id = given[:"#{what}_id"] || (given[what].respond_to?(:id) ? given[what].id : given[what])
+        id = Integer(id, 10) if id.is_a?(String) && id.match?(/\A\d+\z/)
+        return id if id.is_a?(Integer) && id.bit_length < 64
 
-        raise TaskerCore::RecordError.new("#{what}: is missing; give #{what}: or #{what}_id:", code: 'refused')
+        problem = id.nil? ? 'is missing' : "#{id.inspect} is no id"
+        raise TaskerCore::RecordError.new("#{what}: #{problem}; give #{what}: or #{what}_id:", code: 'refused')
       end
     end
 
