@@ -174,6 +174,9 @@ RSpec.describe 'Records of the engine', :end_to_end do
                      'USING (annotation_type_id) WHERE a.task_id = $1 ORDER BY a.annotation->>\'step\'', task_id)
     expect(rows.map { |row| JSON.parse(row['annotation']) }).to eq(names.map { |name| { 'step' => name, 'total' => '1.5' } })
     expect(rows.map { |row| row.values_at('name', 'description') }.uniq).to eq([["notes of #{namespace}", 'spec']])
+    shown = stack.request(Net::HTTP::Get, "/v1/tasks/#{task_id}?include=annotations").fetch('annotations')
+    expect(shown.map { |one| [one['annotation_type'], one['annotation']['total']] }.uniq).to eq([["notes of #{namespace}", '1.5']])
+    expect(shown.size).to eq(6)
     expect(stack.sql('SELECT 1 FROM tasker_annotation_types WHERE name = $1', "notes of #{namespace}").size).to eq(1)
   end
 end
