@@ -198,6 +198,26 @@ RSpec.describe Tasker::Compat::Records, :tasker do
     expect([step.can_retry_now?, step.waiting_for_backoff?]).to eq([false, false])
   end
 
+  # What a handler may find on the engine's models; each answers, or says why it cannot.
+  {
+    step: %i[
+      workflow_step_id task_id named_step_id retryable retry_limit in_process processed processed_at attempts last_attempted_at
+      backoff_request_seconds inputs results created_at updated_at skippable name status state_machine parents children siblings
+      complete? in_progress? pending? in_error? cancelled? ready? ready_status? dependencies_satisfied? retry_eligible?
+      has_retry_attempts? retry_exhausted? waiting_for_backoff? can_retry_now? root_step? leaf_step? reload
+    ],
+    task: %i[
+      task_id named_task_id complete requested_at initiator source_system reason bypass_steps tags context identity_hash created_at
+      updated_at name version namespace_name status state_machine workflow_steps task_annotations all_steps_complete?
+      workflow_summary task_execution_context reload
+    ]
+  }.each do |record, methods|
+    it "answers all that the engine's model of a #{record} has" do
+      of = record == :task ? [task] : [step, sequence.find_step_by_name('fetch'), sequence.find_step_by_name('ship')]
+      methods.product(of) { |method, one| expect { one.public_send(method) }.not_to raise_error, "#{record}.#{method}" }
+    end
+  end
+
   it 'can be logged without showing contents, and returned as results' do
     expect(task.inspect).to eq('#<Tasker::Task 7 shop.order@1.2.0>')
     expect(step.inspect).to eq('#<Tasker::WorkflowStep charge of task 7>')
