@@ -197,15 +197,16 @@ impl Drop for EventFeed {
 }
 
 fn hash(event: Event) -> Json {
-    json!({
+    let mut hash = json!({
         "id": event.id,
         "identifier": event.identifier,
         "task_id": event.task_id,
         "namespace": event.namespace,
         "task_name": event.task_name,
         "task_version": event.task_version,
-        "payload": event.payload,
-    })
+    });
+    hash["payload"] = event.payload;
+    hash
 }
 
 /// Reads on a thread of its own, which ends with the feed.
