@@ -12,28 +12,25 @@
 //! LOCKS: the cursor's row, alone in its statement. Claims, reports and submissions are
 //! not touched and never wait for a reader.
 
+mod cut;
 mod events;
 mod payload;
 mod place;
 mod rounds;
 mod rows;
+mod tell;
+mod trail;
 mod wanted;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 
-use super::{Definition, Store, StoreError, HOT_PATH};
-use events::Teller;
-use place::{Gap, Place, Seen, Snapshot};
-use rounds::Rounds;
-use rows::{Entry, StepRow, TaskRow};
+use super::{Store, StoreError, HOT_PATH};
+use place::{Gap, Place};
+use trail::Trail;
 use wanted::Wanted;
 
 pub use events::Event;
@@ -58,29 +55,6 @@ const RENEW: &str = "
 
 const RELEASE: &str =
     "UPDATE tasker.event_cursors SET lease_ends_at = NULL WHERE name = $1 AND fence = $2";
-
-/// The first of these ends, in the order of their ids, before which a step has moved that
-/// lies behind $4. Plan: workflow_steps_task_id_index, then by workflow_step_id.
-const EARLY_END: &str = "
-    SELECT e.id FROM unnest($1::bigint[], $2::bigint[], $3::timestamp[]) AS e(id, task_id, at)
-     WHERE EXISTS (SELECT FROM tasker_workflow_steps s
-                     JOIN tasker_workflow_step_transitions x ON x.workflow_step_id = ANY (ARRAY[s.workflow_step_id])
-                    WHERE s.task_id = ANY (ARRAY[e.task_id]) AND x.id > $4 AND x.created_at <= e.at)
-     ORDER BY e.id LIMIT 1";
-
-/// Those of these tasks that begin behind $2. Plan: by task_id and sort_key.
-const LATE_STARTS: &str = "
-    SELECT task_id FROM tasker_task_transitions WHERE task_id = ANY ($1) GROUP BY task_id HAVING min(id) > $2";
-
-/// The failed steps of these tasks. Plan: workflow_steps_task_id_index.
-const ERRORS: &str = "
-    SELECT s.task_id, jsonb_build_object('step_id', s.workflow_step_id, 'step_name', n.name,
-           'attempts', s.attempts, 'error', left(s.results->>'error', 1000)) AS step
-      FROM tasker_workflow_steps s
-      JOIN tasker_named_steps n ON n.named_step_id = ANY (ARRAY[s.named_step_id])
-      JOIN tasker_workflow_step_transitions x ON x.workflow_step_id = ANY (ARRAY[s.workflow_step_id])
-     WHERE s.task_id = ANY ($1) AND x.most_recent AND x.to_state = 'error'
-     ORDER BY s.workflow_step_id";
 
 /// Why there is no such subscription.
 #[derive(Debug, thiserror::Error)]
@@ -346,164 +320,6 @@ impl Feed {
             .bind(self.wanted.contexts())
             .bind(self.wanted.failures())
     }
-
-    /// Where the cursor goes behind this trail. Takes from the trail what must wait.
-    ///
-    /// One snapshot shows both tables, so what is seen fits together as long as all there
-    /// is was read. Where a table was not read to its end, the end of a task waits for the
-    /// steps before it, and a step for the start of its task.
-    /// INVARIANT: something always goes on. Were both kept back, the end of a task that
-    /// lacks a step and a step whose task begins behind that end, then that step would
-    /// have drawn its id after the missing one, and not come first.
-    async fn cut(
-        &mut self,
-        trail: &mut Trail,
-        tasks: &Place,
-        steps: Option<&Place>,
-    ) -> Result<(Place, Option<Place>), StoreError> {
-        let Some(steps) = steps else {
-            let until = trail.task_head.more_late.then_some(tasks.position);
-            let next = tasks.after(&trail.task_head, trail.snapshot, until);
-            trail.tasks.retain(|row| row.id <= next.position);
-            return Ok((next, None));
-        };
-        // What is late comes before all else.
-        let late = trail.task_head.more_late || trail.step_head.more_late;
-        let mut step_until = late.then_some(steps.position);
-        let mut task_until = late.then_some(tasks.position);
-        let bounded = steps.after(&trail.step_head, trail.snapshot, step_until);
-        let step_end = bounded.position;
-        let whole = !late && trail.step_head.seen < self.batch_max && trail.reaches(step_end);
-        if !whole && task_until.is_none() {
-            let early = self.early_end(&trail.tasks, step_end).await?;
-            task_until = early.map(|id| id - 1);
-        }
-        let task_next = tasks.after(&trail.task_head, trail.snapshot, task_until);
-        let all = !late && trail.task_head.seen < self.batch_max;
-        if !late
-            && !(all
-                && trail
-                    .task_head
-                    .last
-                    .is_none_or(|last| last <= task_next.position))
-        {
-            let late_start = self.late_start(&trail.steps, task_next.position).await?;
-            step_until = late_start.map(|id| id - 1);
-        }
-        let step_next = steps.after(&trail.step_head, trail.snapshot, step_until);
-        trail.tasks.retain(|row| row.id <= task_next.position);
-        trail.steps.retain(|row| row.id <= step_next.position);
-        Ok((task_next, Some(step_next)))
-    }
-
-    async fn early_end(
-        &mut self,
-        tasks: &[TaskRow],
-        step_end: i64,
-    ) -> Result<Option<i64>, StoreError> {
-        let ends: Vec<&TaskRow> = tasks.iter().filter(|row| !row.is_creation()).collect();
-        if ends.is_empty() {
-            return Ok(None);
-        }
-        let early = sqlx::query_scalar(EARLY_END)
-            .bind(ends.iter().map(|row| row.id).collect::<Vec<_>>())
-            .bind(ends.iter().map(|row| row.task_id).collect::<Vec<_>>())
-            .bind(ends.iter().map(|row| row.at).collect::<Vec<_>>())
-            .bind(step_end)
-            .fetch_optional(&mut self.connection)
-            .await?;
-        Ok(early)
-    }
-
-    async fn late_start(
-        &mut self,
-        steps: &[StepRow],
-        task_end: i64,
-    ) -> Result<Option<i64>, StoreError> {
-        let tasks: BTreeSet<i64> = steps.iter().map(|row| row.task_id).collect();
-        let late: Vec<i64> = sqlx::query_scalar(LATE_STARTS)
-            .bind(tasks.into_iter().collect::<Vec<_>>())
-            .bind(task_end)
-            .fetch_all(&mut self.connection)
-            .await?;
-        let waits = steps.iter().find(|row| late.contains(&row.task_id));
-        Ok(waits.map(|row| row.id))
-    }
-
-    async fn tell(
-        &mut self,
-        tasks: Vec<TaskRow>,
-        steps: Vec<StepRow>,
-    ) -> Result<Vec<Event>, StoreError> {
-        let failed = tasks
-            .iter()
-            .filter(|row| row.to == crate::domain::State::Error);
-        let failed: Vec<i64> = failed.map(|row| row.task_id).collect();
-        let entries = rows::merged(tasks, steps);
-        let mut definitions: HashMap<i64, Arc<Definition>> = HashMap::new();
-        for entry in &entries {
-            let id = entry.definition_id();
-            if let std::collections::hash_map::Entry::Vacant(vacant) = definitions.entry(id) {
-                vacant.insert(self.store.definition(id).await?);
-            }
-        }
-        let errors = self.errors(&failed).await?;
-        let rounds = self.rounds(&entries, &definitions).await?;
-        let mut told = Vec::new();
-        for entry in &entries {
-            let mark = match entry {
-                Entry::Task(row) => format!("t{}", row.id),
-                Entry::Step(row) => format!("s{}", row.id),
-            };
-            let task_id = entry.task_id();
-            let mut teller = Teller {
-                wanted: &self.wanted,
-                definition: &definitions[&entry.definition_id()],
-                rounds: rounds.get(&task_id),
-                errors: &errors,
-                mark,
-                task_id,
-                told: &mut told,
-            };
-            teller.tell(entry);
-        }
-        Ok(told)
-    }
-
-    async fn errors(&mut self, failed: &[i64]) -> Result<HashMap<i64, Vec<Value>>, StoreError> {
-        let mut errors: HashMap<i64, Vec<Value>> = HashMap::new();
-        if failed.is_empty() || !self.wanted.has(wanted::TASK_FAILED) {
-            return Ok(errors);
-        }
-        let rows: Vec<(i64, Value)> = sqlx::query_as(ERRORS)
-            .bind(failed)
-            .fetch_all(&mut self.connection)
-            .await?;
-        for (task_id, step) in rows {
-            errors.entry(task_id).or_default().push(step);
-        }
-        Ok(errors)
-    }
-
-    async fn rounds(
-        &mut self,
-        entries: &[Entry],
-        definitions: &HashMap<i64, Arc<Definition>>,
-    ) -> Result<HashMap<i64, Rounds>, StoreError> {
-        if !self.wanted.rounds() || entries.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let of_task: HashMap<i64, i64> = entries
-            .iter()
-            .map(|entry| (entry.task_id(), entry.definition_id()))
-            .collect();
-        let tasks: Vec<i64> = of_task.keys().copied().collect();
-        let lives = rounds::read(&mut self.connection, &tasks).await?;
-        Ok(lives
-            .iter()
-            .map(|(task, lives)| (*task, Rounds::of(&definitions[&of_task[task]], lives)))
-            .collect())
-    }
 }
 
 fn valid_name(name: &str) -> Option<String> {
@@ -518,66 +334,4 @@ fn place(row: &PgRow, position: &str, gaps: &str) -> Result<Option<Place>, sqlx:
     };
     let Json(gaps): Json<Vec<Gap>> = row.try_get(gaps)?;
     Ok(Some(Place { position, gaps }))
-}
-
-/// The answer of one look.
-#[derive(Default)]
-struct Trail {
-    snapshot: Snapshot,
-    task_head: Seen,
-    step_head: Seen,
-    tasks: Vec<TaskRow>,
-    steps: Vec<StepRow>,
-    more: bool,
-}
-
-impl Trail {
-    /// None if the lease is lost.
-    fn read(rows: &[PgRow], limit: i64) -> Result<Option<Self>, StoreError> {
-        let mut trail = Self::default();
-        let mut held = false;
-        for row in rows {
-            let id: Option<i64> = row.try_get("id")?;
-            match row.try_get("kind")? {
-                "snapshot" => (held, trail.snapshot) = (true, facts(row)?),
-                "task_head" => trail.task_head = head(row, id, limit)?,
-                "step_head" => trail.step_head = head(row, id, limit)?,
-                "task" => trail.tasks.push(TaskRow {
-                    id: id.unwrap_or_default(),
-                    ..facts(row)?
-                }),
-                _ => trail.steps.push(StepRow {
-                    id: id.unwrap_or_default(),
-                    ..facts(row)?
-                }),
-            }
-        }
-        let full = |head: &Seen| head.seen >= limit || head.more_late;
-        trail.more = full(&trail.task_head) || full(&trail.step_head);
-        Ok(held.then_some(trail))
-    }
-
-    fn late(&self) -> bool {
-        !(self.task_head.late.is_empty() && self.step_head.late.is_empty())
-    }
-
-    /// Whether everything that was seen of the steps is handled up to `end`.
-    fn reaches(&self, end: i64) -> bool {
-        self.step_head.last.is_none_or(|last| last <= end)
-    }
-}
-
-fn head(row: &PgRow, last: Option<i64>, limit: i64) -> Result<Seen, StoreError> {
-    let seen: Seen = facts(row)?;
-    Ok(Seen {
-        last,
-        more_late: seen.late.len() as i64 >= limit,
-        ..seen
-    })
-}
-
-fn facts<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> {
-    let facts: Value = row.try_get("facts")?;
-    serde_json::from_value(facts)
-        .map_err(|error| StoreError::Database(sqlx::Error::Decode(Box::new(error))))
 }

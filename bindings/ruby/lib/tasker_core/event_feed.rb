@@ -118,12 +118,12 @@ module TaskerCore
 
     def deliver
       while (batch, events = @native.take)
-        counts = @delivery.deliver(events.map { |event| Event.new(event) })
-        @native.ack(batch, *counts) if counts
+        counts = @delivery.deliver(events.map { |event| Event.new(event) }) or break
+        @native.ack(batch, *counts)
       end
     ensure
       # Whatever ended the thread: another process may read.
-      @native.stop
+      @native.abandon
     end
   end
 end

@@ -65,11 +65,15 @@ module TaskerCore
     # @param concurrency [Integer, nil] handlers that run at once; nil for the setting
     #   `worker.concurrency`
     # @param logger [::Logger, nil] nil for {TaskerCore.logger}
+    # @param events [String, false, nil] name under which the events of orchestration are
+    #   delivered to the subscribers in this process, see {Tasker::Events.listen}; nil for
+    #   what `Tasker.configuration.compatibility.event_subscription` says, false for none
     # @param registry [Registry] where handlers are found
     # @param native [#call, nil] makes the native worker of its options, for tests
     # @raise [ConfigurationError] if an option is of the wrong type
     def initialize(config_dir: nil, set: {}, handlers: nil, templates: nil, namespaces: nil,
-                   concurrency: nil, logger: nil, registry: TaskerCore.registry, native: nil)
+                   concurrency: nil, logger: nil, events: nil, registry: TaskerCore.registry, native: nil)
+      @listening = { name: events, config_dir: config_dir, set: set } unless events == false || native
       @settings = Settings.new(config_dir: config_dir, set: set, handlers: handlers, templates: templates,
                                namespaces: namespaces, concurrency: concurrency, registry: registry)
       @logger = logger || TaskerCore.logger
@@ -92,6 +96,7 @@ module TaskerCore
       @hooks = end_hooks
       @taker = Thread.new { take }
       @taker.name = 'tasker taker'
+      @listener = ::Tasker::Events::Listener.of_worker(**@listening) if @listening
       say(:info, 'worker started', worker_id: worker_id, address: address, concurrency: concurrency)
       self
     end
@@ -118,6 +123,7 @@ module TaskerCore
       @left ||= @pool.close(LEAVE_SECONDS)
       @hooks.stop
       @hooks.join(LEAVE_SECONDS)
+      @listener&.stop
       raise @failure if @failure
 
       true

@@ -50,7 +50,7 @@ pub(super) struct Seen {
     #[serde(skip)]
     pub(super) last: Option<i64>,
     /// How many rows behind the position; the look's limit, if there may be more.
-    pub(super) seen: i64,
+    pub(super) rows: i64,
     /// Ids in gaps that have appeared.
     pub(super) late: Vec<i64>,
     /// There may be more of these.
@@ -58,6 +58,13 @@ pub(super) struct Seen {
     pub(super) more_late: bool,
     /// What is missing between the position and the last id.
     pub(super) missing: Option<Vec<Gap>>,
+}
+
+impl Seen {
+    /// Whether there may be rows behind the id `end`, when at most `limit` were read.
+    pub(super) fn goes_beyond(&self, end: i64, limit: i64) -> bool {
+        self.rows >= limit || self.last.is_some_and(|last| last > end)
+    }
 }
 
 impl Place {
@@ -130,7 +137,7 @@ mod tests {
     fn seen(last: i64, missing: &[(i64, i64)], late: &[i64]) -> Seen {
         Seen {
             last: Some(last),
-            seen: 1,
+            rows: 1,
             late: late.to_vec(),
             more_late: false,
             missing: Some(missing.iter().map(|(f, l)| gap(*f, *l, None)).collect()),

@@ -34,13 +34,13 @@ SELECT 'snapshot' AS kind, 0::bigint AS id,
   FROM held, pg_current_snapshot() s
 UNION ALL
 SELECT 'task_head', max(id), jsonb_build_object(
-       'seen', count(*), 'late', ARRAY(SELECT id FROM task_late ORDER BY id),
+       'rows', count(*), 'late', ARRAY(SELECT id FROM task_late ORDER BY id),
        'missing', (SELECT jsonb_agg(jsonb_build_object('first', lower(gap), 'last', upper(gap) - 1) ORDER BY gap)
                      FROM unnest(int8multirange(int8range($5 + 1, max(n.id) + 1)) - range_agg(int8range(n.id, n.id, '[]'))) AS gap))
   FROM task_next n
 UNION ALL
 SELECT 'step_head', max(id), jsonb_build_object(
-       'seen', count(*), 'late', ARRAY(SELECT id FROM step_late ORDER BY id),
+       'rows', count(*), 'late', ARRAY(SELECT id FROM step_late ORDER BY id),
        'missing', (SELECT jsonb_agg(jsonb_build_object('first', lower(gap), 'last', upper(gap) - 1) ORDER BY gap)
                      FROM unnest(int8multirange(int8range($8 + 1, max(n.id) + 1)) - range_agg(int8range(n.id, n.id, '[]'))) AS gap))
   FROM step_next n

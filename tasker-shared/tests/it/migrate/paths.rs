@@ -254,7 +254,7 @@ async fn pgmq_that_came_by_other_means_is_left_alone() {
         .execute(database.pool())
         .await
         .unwrap();
-    assert_eq!(run(database.pool()).await.applied, &ALL_STEPS[..3]);
+    assert_eq!(run(database.pool()).await.applied, &ALL_STEPS[..4]);
     assert_eq!(
         status(database.pool()).await.unwrap(),
         SchemaStatus::Current

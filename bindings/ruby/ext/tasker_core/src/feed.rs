@@ -48,6 +48,8 @@ struct State {
     waiting: Option<Vec<Event>>,
     /// It was handled, and this is how.
     handled: Option<Handled>,
+    /// Nobody takes batches any more, or finishes the one that is out.
+    abandoned: bool,
     closed: bool,
 }
 
@@ -88,9 +90,10 @@ impl Inner {
         });
     }
 
-    /// Whether Ruby has the batch that is out.
-    pub(super) fn is_taken(&self) -> bool {
-        self.state.change(|state| state.waiting.is_none())
+    /// Whether Ruby has the batch that is out, and will say how it fared.
+    pub(super) fn is_in_hand(&self) -> bool {
+        self.state
+            .change(|state| state.waiting.is_none() && !state.abandoned)
     }
 }
 
@@ -163,6 +166,14 @@ impl EventFeed {
         })
     }
 
+    /// Stops, and says that nobody will acknowledge what is out.
+    fn abandon(&self) -> Result<(), Error> {
+        self.stop()?;
+        self.inner.state.change(|state| state.abandoned = true);
+        self.inner.acknowledged.notify_one();
+        Ok(())
+    }
+
     fn join(&self, seconds: Option<f64>) -> Result<bool, Error> {
         entry_of(self.owner, |ruby| {
             let patience = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -186,15 +197,16 @@ impl Drop for EventFeed {
 }
 
 fn hash(event: Event) -> Json {
-    json!({
+    let mut hash = json!({
         "id": event.id,
         "identifier": event.identifier,
         "task_id": event.task_id,
         "namespace": event.namespace,
         "task_name": event.task_name,
         "task_version": event.task_version,
-        "payload": event.payload,
-    })
+    });
+    hash["payload"] = event.payload;
+    hash
 }
 
 /// Reads on a thread of its own, which ends with the feed.
@@ -247,6 +259,7 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("take", method!(EventFeed::take, 0))?;
     class.define_method("ack", method!(EventFeed::ack, 3))?;
     class.define_method("stop", method!(EventFeed::stop, 0))?;
+    class.define_method("abandon", method!(EventFeed::abandon, 0))?;
     class.define_method("join", method!(EventFeed::join, 1))?;
     let events = ruby.ary_from_iter(IDENTIFIERS.iter().copied());
     events.freeze();

@@ -207,7 +207,7 @@ impl Reader {
                 return Ok(handled);
             }
             let given_up = stopped.is_some_and(|since| since.elapsed() > LAST_BATCH);
-            if given_up || (stopped.is_some() && !inner.is_taken()) {
+            if given_up || (stopped.is_some() && !inner.is_in_hand()) {
                 return Ok(None);
             }
             if renewed.elapsed() >= feed.lease() / 3 {
