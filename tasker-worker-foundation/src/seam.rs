@@ -202,3 +202,35 @@ pub trait Dispatch: Send + Sync + 'static {
     /// through `sink`. It must not block the calling thread and must not panic.
     fn dispatch(&self, events: Vec<StepEvent>, sink: &CompletionSink);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{json, Value};
+
+    use super::{SavedContext, TaskFacts};
+
+    #[test]
+    fn a_step_that_starts_without_a_claim_gets_the_context_that_was_saved_before_it() {
+        let facts = Arc::new(TaskFacts {
+            task_id: 1,
+            namespace: "n".to_owned(),
+            name: "t".to_owned(),
+            version: "1.0.0".to_owned(),
+            context: json!({"n": 1}),
+            correlation_id: Some("c".to_owned()),
+            traceparent: None,
+            saved_context: SavedContext::default(),
+        });
+        assert!(Arc::ptr_eq(&facts.now(), &facts));
+        facts.saved_context.set(json!({"n": 2}));
+        let after = facts.now();
+        let read: (&Value, Option<&str>) = (&after.context, after.correlation_id.as_deref());
+        assert_eq!(read, (&json!({"n": 2}), Some("c")));
+        // What runs has what it began with.
+        assert_eq!(facts.context, json!({"n": 1}));
+        after.saved_context.set(json!({"n": 3}));
+        assert_eq!(after.now().context, json!({"n": 3}));
+    }
+}

@@ -77,6 +77,8 @@ RSpec.describe 'Annotations', :tasker do
     klass = handler { define_method(:process) { |*| seen = Tasker::AnnotationType.find_or_create_by!(name: 'a').name } }
     run(klass)
     expect(seen).to eq('a')
+    fiber = handler('Fibered') { define_method(:process) { |*| Fiber.new { Tasker::AnnotationType.create!(name: 'b').id }.resume } }
+    expect(run(fiber).results).to eq(1)
     expect { Tasker::AnnotationType.find_by(name: 'a') }.to raise_error(Tasker::UnsupportedError)
   end
 end

@@ -14,17 +14,18 @@ module Tasker
 
       # @param source [TaskerCore::Native::Execution, StoredTask]
       def with(source)
-        previous = Thread.current[KEY]
-        Thread.current[KEY] = source
+        # Of the thread, not of the fiber: a handler may go on inside of one.
+        previous = Thread.current.thread_variable_get(KEY)
+        Thread.current.thread_variable_set(KEY, source)
         yield
       ensure
-        Thread.current[KEY] = previous
+        Thread.current.thread_variable_set(KEY, previous)
       end
 
       # @return [TaskerCore::Native::Rows]
       # @raise [UnsupportedError] where there is no worker
       def rows(model, method)
-        source = Thread.current[KEY] or raise UnsupportedError, NoDatabase.refusal(model, method)
+        source = Thread.current.thread_variable_get(KEY) or raise UnsupportedError, NoDatabase.refusal(model, method)
         source.rows
       end
     end
