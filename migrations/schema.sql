@@ -1,5 +1,5 @@
--- What migrations 0001 and 0002 leave behind: for reading and for review of a
--- change, not for loading. Written by the test schema_dump_is_current.
+-- What the migrations leave behind: for reading and for review of a change,
+-- not for loading. Written by the test schema_dump_is_current.
 
 -- Schema public
 
@@ -238,6 +238,23 @@ FUNCTION get_task_execution_context(input_task_id bigint) RETURNS TABLE(task_id 
 FUNCTION get_task_execution_contexts_batch(input_task_ids bigint[]) RETURNS TABLE(task_id bigint, named_task_id integer, status text, total_steps bigint, pending_steps bigint, in_progress_steps bigint, completed_steps bigint, failed_steps bigint, ready_steps bigint, execution_status text, recommended_action text, completion_percentage numeric, health_status text);
 
 -- Schema tasker
+
+TABLE event_cursors WITH (fillfactor=50) (
+    name text NOT NULL,
+    task_position bigint NOT NULL,
+    task_gaps jsonb NOT NULL DEFAULT '[]'::jsonb,
+    step_position bigint,
+    step_gaps jsonb NOT NULL DEFAULT '[]'::jsonb,
+    fence bigint NOT NULL DEFAULT 0,
+    holder text,
+    lease_ends_at timestamp without time zone,
+    delivered bigint NOT NULL DEFAULT 0,
+    set_aside bigint NOT NULL DEFAULT 0,
+    created_at timestamp without time zone NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC'::text),
+    CONSTRAINT event_cursors_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$'::text)),
+    CONSTRAINT event_cursors_pkey PRIMARY KEY (name)
+);
+CREATE UNIQUE INDEX event_cursors_pkey ON tasker.event_cursors USING btree (name);
 
 TABLE schema_migrations (
     version integer NOT NULL,

@@ -4,8 +4,8 @@
 //! definitions, which never change once stored. The way of a step through the
 //! files: `submit` writes it, `claim` starts an attempt, `advance` applies the
 //! outcome and enqueues what became ready, `sweep` brings back what waits for a
-//! time or lost its worker, `operate` is what a person does, `read` shows it,
-//! `verify` checks it all.
+//! time or lost its worker, `operate` is what a person does, `records` what a handler
+//! stores besides, `read` shows it, `feed` tells of it as events, `verify` checks it all.
 //!
 //! LOCKS: every change to a task's steps, counters, gates or messages happens
 //! under the row lock of its `tasker.task_runs` row, taken in task id order.
@@ -18,6 +18,7 @@ mod begin;
 mod claim;
 mod definition;
 mod error;
+pub mod feed;
 mod front;
 pub mod health;
 pub mod migrate;
@@ -25,6 +26,7 @@ mod open;
 pub mod operate;
 pub mod queue;
 pub mod read;
+pub mod records;
 mod repair;
 mod results;
 pub mod submit;
@@ -206,6 +208,18 @@ pub const BATCH_PATH: [(&str, &str); 4] = [HOT_PATH[0], HOT_PATH[1], HOT_PATH[2]
 /// The value of the setting `search_path` that finds the engine's tables.
 pub fn search_path(database: &Database) -> String {
     format!("\"{}\"", database.schema.replace('"', "\"\""))
+}
+
+/// Which database it is, for messages: never with the password.
+fn place(database: &Database) -> String {
+    let Ok(options) = connect_options(database) else {
+        return "no address".to_owned();
+    };
+    let name = options.get_database().unwrap_or(options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{name} at {}", socket.display()),
+        None => format!("{name} at {}:{}", options.get_host(), options.get_port()),
+    }
 }
 
 fn connect_options(database: &Database) -> Result<PgConnectOptions, StoreError> {

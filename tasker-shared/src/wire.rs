@@ -18,8 +18,8 @@ pub use step::{
     FailureView, OperatorRequest, ResolveRequest, StepList, StepPhase, StepView, TransitionView,
 };
 pub use task::{
-    StepCounts, TaskBatchItem, TaskBatchRequest, TaskBatchResponse, TaskFilter, TaskPage,
-    TaskRequest, TaskSubmitted, TaskView,
+    AnnotationView, StepCounts, TaskBatchItem, TaskBatchRequest, TaskBatchResponse, TaskFilter,
+    TaskPage, TaskRequest, TaskSubmitted, TaskView,
 };
 pub use template::{
     TemplateDetail, TemplateList, TemplateProblem, TemplateRegistered, TemplateRequest,

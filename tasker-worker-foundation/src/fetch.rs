@@ -17,7 +17,7 @@ use tasker_shared::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::running::{Room, Running};
-use crate::seam::{Completion, ProgressSlot, TaskFacts};
+use crate::seam::{Completion, ProgressSlot, SavedContext, TaskFacts};
 use crate::service::Shared;
 use crate::start::{execution_of, hand_out, Start};
 
@@ -208,6 +208,7 @@ impl Batch {
                 context: contexts.remove(&task_id).unwrap_or(Value::Null),
                 correlation_id: step.correlation_id.clone(),
                 traceparent: step.traceparent.clone(),
+                saved_context: SavedContext::default(),
             })
         });
         facts.clone()

@@ -118,7 +118,7 @@ fn start(shared: &Shared, parents: &mut Parents<'_>, taken: Vec<Taken>, rooms: V
                 .map(|name| (name, left))
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
-            facts: parent.facts.clone(),
+            facts: parent.facts.now(),
         };
         events.push(start.event(shared, definition, definition.namespace(), room));
     }

@@ -21,7 +21,7 @@ mod web;
 
 pub use handler::{HandlerRegistry, RustDispatch, StepContext, StepHandler};
 pub use seam::{
-    Completion, CompletionSink, Completions, Dispatch, ExecutionId, ProgressSlot, StepEvent,
-    TaskFacts,
+    Completion, CompletionSink, Completions, Dispatch, ExecutionId, ProgressSlot, SavedContext,
+    StepEvent, TaskFacts,
 };
 pub use service::{run_service, ServiceError, Worker, WorkerError, WorkerHandle};

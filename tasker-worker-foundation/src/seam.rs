@@ -31,7 +31,7 @@ pub struct ExecutionId {
 }
 
 /// What the steps of one task have in common.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TaskFacts {
     pub task_id: i64,
     pub namespace: String,
@@ -41,6 +41,42 @@ pub struct TaskFacts {
     pub correlation_id: Option<String>,
     /// W3C trace context of the request that made the task.
     pub traceparent: Option<String>,
+    pub saved_context: SavedContext,
+}
+
+impl TaskFacts {
+    /// The facts for a step that starts now, without a claim of its own: with the
+    /// context that a step before it may have stored.
+    pub(crate) fn now(self: &Arc<Self>) -> Arc<Self> {
+        match self.saved_context.get() {
+            None => self.clone(),
+            Some(context) => Arc::new(Self {
+                context,
+                saved_context: SavedContext::default(),
+                ..Self::clone(self)
+            }),
+        }
+    }
+}
+
+/// The context that a handler has stored in the place of the one its task came with.
+#[derive(Debug, Clone, Default)]
+pub struct SavedContext(Arc<std::sync::Mutex<Option<Value>>>);
+
+impl SavedContext {
+    /// Once it is in the database, and before the step is answered.
+    pub fn set(&self, context: Value) {
+        *self.lock() = Some(context);
+    }
+
+    fn get(&self) -> Option<Value> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Value>> {
+        let slot = self.0.lock();
+        slot.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 /// One claimed step, with all its handler needs.
@@ -165,4 +201,36 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Starts the events and returns at once; each is answered exactly once
     /// through `sink`. It must not block the calling thread and must not panic.
     fn dispatch(&self, events: Vec<StepEvent>, sink: &CompletionSink);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{json, Value};
+
+    use super::{SavedContext, TaskFacts};
+
+    #[test]
+    fn a_step_that_starts_without_a_claim_gets_the_context_that_was_saved_before_it() {
+        let facts = Arc::new(TaskFacts {
+            task_id: 1,
+            namespace: "n".to_owned(),
+            name: "t".to_owned(),
+            version: "1.0.0".to_owned(),
+            context: json!({"n": 1}),
+            correlation_id: Some("c".to_owned()),
+            traceparent: None,
+            saved_context: SavedContext::default(),
+        });
+        assert!(Arc::ptr_eq(&facts.now(), &facts));
+        facts.saved_context.set(json!({"n": 2}));
+        let after = facts.now();
+        let read: (&Value, Option<&str>) = (&after.context, after.correlation_id.as_deref());
+        assert_eq!(read, (&json!({"n": 2}), Some("c")));
+        // What runs has what it began with.
+        assert_eq!(facts.context, json!({"n": 1}));
+        after.saved_context.set(json!({"n": 3}));
+        assert_eq!(after.now().context, json!({"n": 3}));
+    }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tasker_shared::domain::StepError;
-use tasker_worker_foundation::{ExecutionId, ProgressSlot, StepContext, StepEvent, TaskFacts};
+use tasker_worker_foundation::{
+    ExecutionId, ProgressSlot, SavedContext, StepContext, StepEvent, TaskFacts,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::registry;
@@ -24,6 +26,7 @@ impl Step {
             context: Value::Null,
             correlation_id: None,
             traceparent: None,
+            saved_context: SavedContext::default(),
         };
         Self(StepEvent {
             execution: ExecutionId {

@@ -13,6 +13,7 @@ require_relative 'tasker_core/submission'
 require_relative 'tasker_core/around'
 require_relative 'tasker_core/host'
 require_relative 'tasker_core/worker'
+require_relative 'tasker_core/event_feed'
 require_relative 'tasker'
 
 # Durable workflows on PostgreSQL: handlers in Ruby, everything else in Rust.

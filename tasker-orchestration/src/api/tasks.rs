@@ -11,10 +11,10 @@ use chrono::Datelike as _;
 use serde::Deserialize;
 use tasker_shared::domain::{Namespace, TemplateName, Version};
 use tasker_shared::store::submit::{NewTask, SubmitError, Submitted};
-use tasker_shared::store::{operate, read, submit};
+use tasker_shared::store::{operate, read, records, submit};
 use tasker_shared::wire::{
-    graph_text, Explanation, OperatorRequest, TaskBatchItem, TaskBatchRequest, TaskBatchResponse,
-    TaskFilter, TaskGraph, TaskPage, TaskRequest, TaskSubmitted, TaskView,
+    graph_text, AnnotationView, Explanation, OperatorRequest, TaskBatchItem, TaskBatchRequest,
+    TaskBatchResponse, TaskFilter, TaskGraph, TaskPage, TaskRequest, TaskSubmitted, TaskView,
 };
 use tokio::task::JoinSet;
 use utoipa::{IntoParams, ToSchema};
@@ -230,26 +230,35 @@ async fn list_tasks(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct IncludeParams {
-    /// What to add, separated by commas: `steps`, `transitions`.
+    /// What to add, separated by commas: `steps`, `transitions`, `annotations`.
     include: Option<String>,
 }
 
+/// What is asked for besides the task.
+#[derive(Default)]
+struct Included {
+    steps: bool,
+    transitions: bool,
+    annotations: bool,
+}
+
 impl IncludeParams {
-    /// Whether steps, and whether transitions, are asked for.
-    fn parse(&self) -> ApiResult<(bool, bool)> {
-        let (mut steps, mut transitions) = (false, false);
+    fn parse(&self) -> ApiResult<Included> {
+        let mut included = Included::default();
         for name in self.include.iter().flat_map(|list| list.split(',')) {
             match name.trim() {
-                "steps" => steps = true,
-                "transitions" => transitions = true,
+                "steps" => included.steps = true,
+                "transitions" => included.transitions = true,
+                "annotations" => included.annotations = true,
                 other => {
-                    let problem =
-                        format!("{other:?} cannot be included; steps and transitions can");
+                    let problem = format!(
+                        "{other:?} cannot be included; steps, transitions and annotations can"
+                    );
                     return Err(ApiError::parameter("include", problem));
                 }
             }
         }
-        Ok((steps, transitions))
+        Ok(included)
     }
 }
 
@@ -267,9 +276,24 @@ async fn get_task(
     TaskId(task_id): TaskId,
     Params(params): Params<IncludeParams>,
 ) -> ApiResult<Json<TaskView>> {
-    let (steps, transitions) = params.parse()?;
+    let included = params.parse()?;
+    let (steps, transitions) = (included.steps, included.transitions);
     let task = read::task(&state.store, task_id, steps, transitions).await?;
-    task.map(Json).ok_or_else(|| no_task(task_id))
+    let mut task = task.ok_or_else(|| no_task(task_id))?;
+    if included.annotations {
+        let annotations = records::annotations(&state.store, task_id).await?;
+        task.annotations = Some(annotations.into_iter().map(annotation_view).collect());
+    }
+    Ok(Json(task))
+}
+
+fn annotation_view(row: records::Annotation) -> AnnotationView {
+    AnnotationView {
+        annotation_id: row.task_annotation_id,
+        annotation_type: row.annotation_type.name,
+        annotation: row.annotation,
+        created_at: row.created_at,
+    }
 }
 
 /// How a graph is written.

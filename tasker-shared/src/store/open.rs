@@ -11,9 +11,11 @@ use crate::supervise::Pause;
 /// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database could not be reached within {tried_seconds} s: {source}")]
+    #[error("the database could not be reached within {tried_seconds} s ({place}): {source}")]
     Unreachable {
         tried_seconds: u64,
+        /// Name and address, without user and password.
+        place: String,
         source: StoreError,
     },
     #[error(transparent)]
@@ -68,6 +70,7 @@ impl Store {
             if since.elapsed() >= patience {
                 return Err(OpenError::Unreachable {
                     tried_seconds: patience.as_secs(),
+                    place: super::place(&config.database),
                     source: error,
                 });
             }

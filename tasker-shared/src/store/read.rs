@@ -4,6 +4,7 @@
 //! are shown too; what only our own tables know is absent for them.
 
 mod explain;
+mod facts;
 mod siblings;
 mod standing;
 mod tasks;
@@ -22,6 +23,7 @@ use crate::wire::{
 };
 
 pub use explain::explain;
+pub use facts::{task_row, TaskRow};
 pub use siblings::{task_steps, TaskStep};
 use standing::{Standing, StepRow};
 pub use tasks::{tasks, ReadError};

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::Definition;
 use crate::wire::TaskView;
 
+pub(in crate::store) use prepare::{context_limits, context_problem};
 pub use prepare::{prepare, SubmitError};
 pub use text::TextStatement;
 pub use write::SubmitConnection;

@@ -122,8 +122,22 @@ pub struct TaskView {
     /// With `include=transitions`: of the task and of its steps, oldest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transitions: Option<Vec<TransitionView>>,
+    /// With `include=annotations`: oldest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Vec<AnnotationView>>,
     /// False for a task the Rails engine drives: it is shown, not run.
     pub driven_by_core: bool,
+}
+
+/// A note that a handler or a hook has left on a task.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AnnotationView {
+    pub annotation_id: i64,
+    /// Name of its type.
+    pub annotation_type: String,
+    #[schema(value_type = Object)]
+    pub annotation: Value,
+    pub created_at: DateTime<Utc>,
 }
 
 /// Steps of a task by state.

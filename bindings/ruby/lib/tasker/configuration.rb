@@ -6,7 +6,8 @@ require_relative 'configuration/defaults'
 require_relative 'configuration/review'
 
 module Tasker
-  # The host's settings for the engine, in nine sections with the engine's defaults.
+  # The host's settings for the engine, in nine sections with the engine's defaults, and
+  # one (`compatibility`) that the engine does not have.
   #
   #   Tasker.configuration do |config|
   #     config.backoff { |backoff| backoff.max_backoff_seconds = 120 }

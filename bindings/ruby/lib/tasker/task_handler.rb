@@ -21,9 +21,21 @@ module Tasker
   #   end
   #
   # A worker that has loaded the class registers the workflow as a template when it
-  # starts. From then on the engine in Rust drives its tasks: of the hooks, `schema` and
-  # `get_step_handler` are called; those that ran inside the engine's own loop
-  # (`establish_step_dependencies_and_defaults`, `update_annotations`) are not.
+  # starts. From then on the engine in Rust drives its tasks, and a worker calls the hooks
+  # that the class overrides; a hook that raises is logged and changes nothing. Workers that
+  # run steps of the workflow must have loaded the class.
+  #
+  # * `schema` becomes part of the template.
+  # * `get_step_handler(step)` makes the handler of a step.
+  # * `establish_step_dependencies_and_defaults(task, steps)` is called before the handler of
+  #   each step, which sees what is assigned to the steps; inputs of that step are stored if
+  #   they are saved.
+  # * `update_annotations(task, sequence, steps)` is called at the end, with the steps that
+  #   succeeded. Where one step comes after all others, that is when this one has succeeded,
+  #   before the task ends, and the hook counts towards its time. Otherwise (several steps
+  #   come last, the task ended in error, an operator ended it) it is called once the task has
+  #   ended, by one of the workers that has the class. A process that dies meanwhile can make
+  #   it be called again.
   module TaskHandler
     def self.included(base)
       base.extend(ClassMethods)
@@ -73,10 +85,10 @@ module Tasker
         config.nil? ? handler_class.new : handler_class.new(config: config)
       end
 
-      # Called by the Rails engine's loop, and not here.
+      # Override it, see {TaskHandler}.
       def establish_step_dependencies_and_defaults(_task, _steps); end
 
-      # Called by the Rails engine's loop, and not here.
+      # Override it, see {TaskHandler}.
       def update_annotations(_task, _sequence, _steps); end
 
       {

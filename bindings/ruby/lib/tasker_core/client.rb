@@ -102,7 +102,8 @@ module TaskerCore
     end
 
     # @param task [Integer, Task] or its id
-    # @param include [Array<Symbol>, Symbol, nil] what to add: `:steps`, `:transitions`
+    # @param include [Array<Symbol>, Symbol, nil] what to add: `:steps`, `:transitions`,
+    #   `:annotations`
     # @param timeout [Numeric, nil] seconds, if less than the client's
     # @return [Task]
     # @raise [NotFound]

@@ -35,6 +35,11 @@ module TaskerCore
   # A value cannot be written as JSON; the message names the path to it.
   class EncodingError < Error; end
 
+  # Something that a handler wants stored besides its results is refused, such as a context
+  # beyond the limits, or an attempt that is over wants to store it. Nothing was stored.
+  # `code` is refused, not_found, not_driven or stale.
+  class RecordError < Error; end
+
   # The process has no handler of a name.
   class UnknownHandler < Error; end
 

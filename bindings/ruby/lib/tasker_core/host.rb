@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative 'files'
+
 module TaskerCore
   # What a worker gets from the application it runs in, beyond its options.
   #
@@ -8,6 +10,10 @@ module TaskerCore
   #
   # @api private
   class Host
+    # Handlers that run at once where nobody says another number. One thread of Ruby works
+    # at a time, so more of them only serve handlers that wait for something.
+    CONCURRENCY = 16
+
     # @return [Tasker::Configuration] what the application has set
     # @raise [ConfigurationError] if a value of it is refused
     def configuration
@@ -20,6 +26,11 @@ module TaskerCore
     # @return [void]
     def load_handlers; end
 
+    # Runs the host's code on behalf of a thread of this gem.
+    def run(code)
+      code.call
+    end
+
     # After code was reloaded.
     # @return [void]
     def reloaded; end
@@ -29,12 +40,26 @@ module TaskerCore
       []
     end
 
-    # Settings below variables and options, above files.
+    # Settings below variables and options. What a file says as well is left out, unless the
+    # host has set it.
     #
     # @param config_dir [String, nil] of the worker
     # @return [Hash{String=>String}]
-    def settings(_config_dir)
-      ::Tasker.configuration.core_settings
+    def settings(config_dir)
+      settings = ::Tasker.configuration.core_settings
+      settings['worker.concurrency'] ||= concurrency.to_s unless said?(config_dir, 'worker.concurrency')
+      settings
+    end
+
+    private
+
+    def concurrency
+      CONCURRENCY
+    end
+
+    # Whether a variable or a file says something of a setting.
+    def said?(config_dir, setting)
+      ::Tasker::Configuration::Review.variable?(setting) || Files.name?(config_dir, setting)
     end
   end
 

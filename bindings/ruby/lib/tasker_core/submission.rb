@@ -2,6 +2,7 @@
 
 require_relative 'client'
 require_relative 'errors'
+require_relative 'host'
 
 module TaskerCore
   # A task as it was written in a transaction of one's own: it exists once that is
@@ -67,6 +68,9 @@ module TaskerCore
     # @raise [ForkError] if the parent of this process has opened one, or started a worker
     def initialize(config_dir: nil, set: {}, native: nil)
       overrides = set.to_h.map { |key, value| [key.to_s, value.is_a?(Array) ? value.join(',') : value.to_s] }
+      # In Rails it is the database of database.yml, as for a worker.
+      url = TaskerCore.host.settings(config_dir)['database.url'] unless overrides.assoc('database.url')
+      overrides << ['database.url', url] if url
       native ||= ->(options) { Native::Submitter.open(options) }
       @pid = Process.pid
       @native = native.call('config_dir' => config_dir&.to_s, 'overrides' => overrides)
@@ -203,7 +207,7 @@ module TaskerCore
     attr_writer :submitter
 
     # @return [Submitter] what {.submitter=} was given, or one of this process with the
-    #   configuration of the environment: `DATABASE_URL`, as for the worker
+    #   configuration of the environment: `DATABASE_URL`, or database.yml, as for the worker
     def submitter
       mine = @submitter
       return mine if mine&.mine?

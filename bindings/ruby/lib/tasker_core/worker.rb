@@ -65,14 +65,19 @@ module TaskerCore
     # @param concurrency [Integer, nil] handlers that run at once; nil for the setting
     #   `worker.concurrency`
     # @param logger [::Logger, nil] nil for {TaskerCore.logger}
+    # @param events [String, false, nil] name under which the events of orchestration are
+    #   delivered to the subscribers in this process, see {Tasker::Events.listen}; nil for
+    #   what `Tasker.configuration.compatibility.event_subscription` says, false for none
     # @param registry [Registry] where handlers are found
     # @param native [#call, nil] makes the native worker of its options, for tests
     # @raise [ConfigurationError] if an option is of the wrong type
     def initialize(config_dir: nil, set: {}, handlers: nil, templates: nil, namespaces: nil,
-                   concurrency: nil, logger: nil, registry: TaskerCore.registry, native: nil)
+                   concurrency: nil, logger: nil, events: nil, registry: TaskerCore.registry, native: nil)
+      @listening = { name: events, config_dir: config_dir, set: set } unless events == false || native
       @settings = Settings.new(config_dir: config_dir, set: set, handlers: handlers, templates: templates,
                                namespaces: namespaces, concurrency: concurrency, registry: registry)
       @logger = logger || TaskerCore.logger
+      @feeds = { config_dir: config_dir, set: set, logger: @logger }
       @registry = registry
       @start = native || -> (options) { Native::Worker.start(options) }
       @failure = nil
@@ -88,8 +93,10 @@ module TaskerCore
       @pool = Pool.new(size: @native.concurrency, logger: @logger,
                        runner: Runner.new(registry: @registry, logger: @logger),
                        on_exhausted: method(:give_up))
+      @hooks = end_hooks
       @taker = Thread.new { take }
       @taker.name = 'tasker taker'
+      @listener = ::Tasker::Events::Listener.of_worker(**@listening) if @listening
       say(:info, 'worker started', worker_id: worker_id, address: address, concurrency: concurrency)
       self
     end
@@ -100,6 +107,7 @@ module TaskerCore
     # @return [self]
     def stop
       started.stop
+      @hooks&.stop
       self
     end
 
@@ -113,6 +121,9 @@ module TaskerCore
 
       @taker.join
       @left ||= @pool.close(LEAVE_SECONDS)
+      @hooks.stop
+      @hooks.join(LEAVE_SECONDS)
+      @listener&.stop
       raise @failure if @failure
 
       true
@@ -168,6 +179,14 @@ module TaskerCore
     end
 
     private
+
+    # Before the first step is taken, so that no end of a task is missed.
+    def end_hooks
+      ::Tasker::Compat::EndHooks.start(@native, **@feeds)
+    rescue StandardError
+      @native.stop
+      raise
+    end
 
     def started
       @native or raise StartError, 'this worker has not been started: call start first'

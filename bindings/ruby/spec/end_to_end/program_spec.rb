@@ -137,9 +137,10 @@ RSpec.describe 'tasker-worker', :end_to_end do
 
   describe 'ends with 1' do
     it 'without a database' do
-      service = program('--set', 'database.connect_retry_seconds=0', '--set', 'database.url=postgres://nobody@127.0.0.1:1/none', handlers: 'plain')
+      service = program('--set', 'database.connect_retry_seconds=0', '--set', 'database.url=postgres://nobody:hidden@127.0.0.1:1/none', handlers: 'plain')
       expect(service.wait).to have_attributes(exitstatus: 1)
-      expect(service.output).to match(/the database could not be reached/)
+      expect(service.output).to match(/the database could not be reached within 0 s \(none at 127\.0\.0\.1:1\)/)
+      expect(service.output).not_to include('hidden')
     end
 
     it 'when a required file cannot be loaded' do

@@ -26,7 +26,8 @@ RSpec.describe 'processes with a native worker' do
           steps_in_hand: -> { worker.steps_in_hand }, succeed: -> { execution.succeed(1) },
           fail: -> { execution.fail({ 'kind' => 'panic', 'message' => 'm', 'error_class' => 'E' }) },
           no_handler: -> { execution.no_handler }, progress: -> { execution.progress(1) },
-          cancelled: -> { execution.cancelled? }, steps: -> { execution.steps }
+          cancelled: -> { execution.cancelled? }, steps: -> { execution.steps }, task: -> { execution.task },
+          save: -> { execution.save_context({}) }, rows: -> { worker.rows }
         }
         calls.each do |name, call|
           call.call

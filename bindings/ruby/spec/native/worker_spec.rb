@@ -91,7 +91,8 @@ RSpec.describe TaskerCore::Native::Worker do
     expect(steps.map { |step| step['parent_ids'].sort })
       .to eq([[], [ids['one']], [ids['one']], ids.values_at('left', 'right').sort])
     first = steps.first
-    expect(first.keys).to match_array(%w[step_id name state attempts retry_limit retryable results inputs created_at updated_at
+    expect(first.keys).to match_array(%w[step_id named_step_id name state attempts retry_limit retryable skippable
+                                         backoff_request_seconds results inputs created_at updated_at
                                          processed_at last_attempted_at parent_ids])
     expect(first.slice('attempts', 'retry_limit', 'retryable', 'results', 'inputs'))
       .to eq('attempts' => 1, 'retry_limit' => 3, 'retryable' => true, 'results' => { 'v' => 1 }, 'inputs' => { 'a' => 1 })

@@ -181,6 +181,16 @@ RSpec.describe 'The gem in a Rails application', :rails_application do
       Stack.drop_database(url) if url
     end
 
+    it 'submits to the database of database.yml, unless something else names it' do
+      submitter = <<~RUBY
+        TaskerCore::Submitter.new(native: ->(options) { puts options['overrides'].to_h.to_json })
+      RUBY
+      expect(booted(submitter, WITH_RECORD: '1').facts).to eq('database.url' => 'postgres:///shop')
+      expect(booted(submitter, WITH_RECORD: '1', DATABASE_URL: 'postgres://h/d').facts).to eq({})
+      given = submitter.sub('native:', "set: { 'database.url' => 'postgres://own/d' }, native:")
+      expect(booted(given, WITH_RECORD: '1').facts).to eq('database.url' => 'postgres://own/d')
+    end
+
     it 'takes database and threads from database.yml, unless something else names them' do
       settings = ->(**more) { booted(OPTIONS, WITH_RECORD: '1', **more).facts['settings'] }
       expect(settings.call).to eq('database.url' => 'postgres:///shop', 'worker.concurrency' => '7')

@@ -111,7 +111,7 @@ RSpec.describe Tasker::StepHandler::Api, :tasker do
   end
 
   it 'publishes the pause before the failure' do
-    events = events_of { answer(429, { 'Retry-After' => '30' }, attempt: 2) }
+    events = events_of { answer(429, { 'Retry-After' => '30' }, attempt: 2, rows: [FakeExecution.row(71, 'charge')]) }
     expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle observability.step.backoff step.failed])
     expect(events[2].last).to include(backoff_seconds: 30, backoff_type: 'server_requested', retry_after: 30, event_type: 'backoff')
     growing = events_of { answer(429) }.assoc('observability.step.backoff').last

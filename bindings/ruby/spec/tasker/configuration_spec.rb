@@ -17,8 +17,10 @@ RSpec.describe Tasker::Configuration, :tasker do
     expect([1, 2, 3, 20].map { |n| Tasker.configuration.backoff.calculate_backoff_seconds(n) }).to eq([5, 10, 9, 300])
   end
 
-  it 'has the nine sections with their defaults' do
-    expect(Tasker.configuration.sections).to eq(%i[auth database engine backoff execution health telemetry dependency_graph cache])
+  it 'has the nine sections with their defaults, and its own' do
+    expect(Tasker.configuration.sections)
+      .to eq(%i[auth database engine backoff execution health telemetry dependency_graph cache compatibility])
+    expect(Tasker.configuration.compatibility.duplicate_events).to be(false)
     expect(Tasker.configuration.auth.strategy).to eq(:none)
     expect(Tasker.configuration.execution.max_concurrent_steps_limit).to eq(12)
     expect(Tasker.configuration.telemetry.prometheus[:batch_size]).to eq(1000)

@@ -23,7 +23,7 @@ RSpec.describe 'Events of an execution', :tasker do
 
   it 'of a failure: the complete results, after they are recorded' do
     klass = handler { def process(*) = raise(Tasker::PermanentError, 'no') }
-    events = events_of { run(klass, attempt: 2) }
+    events = events_of { run(klass, attempt: 2, rows: [FakeExecution.row(71, 'charge')]) }
     expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle step.failed])
     failed = events.last.last
     expect(failed.keys).to match_array(common + %i[error_message error_class exception_class backtrace step_results])

@@ -282,7 +282,13 @@ mod tests {
         let found = names(&empty_database(), &MigrateOptions::default());
         assert_eq!(
             found,
-            ["ledger", "0001_rails_tables", "0002_engine", "pgmq"]
+            [
+                "ledger",
+                "0001_rails_tables",
+                "0002_engine",
+                "0003_event_cursors",
+                "pgmq"
+            ]
         );
     }
 

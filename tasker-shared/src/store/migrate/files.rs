@@ -23,6 +23,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "engine",
         sql: include_str!("../../../../migrations/0002_engine.sql"),
     },
+    Migration {
+        version: 3,
+        name: "event_cursors",
+        sql: include_str!("../../../../migrations/0003_event_cursors.sql"),
+    },
 ];
 
 /// The version that creates, or attaches to, the Rails tables.

@@ -16,16 +16,22 @@ use crate::store::{Store, StoreError};
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskStep {
     pub step_id: i64,
+    pub named_step_id: i32,
     pub name: String,
     pub state: State,
+    /// Executions that have ended.
     pub attempts: i32,
     pub retry_limit: i32,
     pub retryable: bool,
+    pub skippable: bool,
+    pub backoff_request_seconds: Option<i32>,
     pub results: Value,
     pub inputs: Value,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub processed_at: Option<DateTime<Utc>>,
+    /// End of the last of them. The row has the start of a running one, which is no
+    /// attempt yet to who knows the Rails engine.
     pub last_attempted_at: Option<DateTime<Utc>>,
     /// Step ids, ascending.
     pub parent_ids: Vec<i64>,
@@ -34,8 +40,12 @@ pub struct TaskStep {
 /// $1 task id. Plan: the index of `tasker_workflow_steps` on `task_id`; the rest by step id, one look each.
 const TASK_STEPS: &str = "
     SELECT s.workflow_step_id, s.named_step_id, n.name, x.to_state, s.in_process,
-           COALESCE(s.attempts, 0) AS attempts, COALESCE(s.retry_limit, 3) AS retry_limit, s.retryable,
-           s.results, s.inputs, s.created_at, s.updated_at, s.processed_at, s.last_attempted_at,
+           COALESCE(s.attempts, 0) - s.in_process::integer AS attempts, COALESCE(s.retry_limit, 3) AS retry_limit, s.retryable,
+           s.skippable, s.backoff_request_seconds, s.results, s.inputs, s.created_at, s.updated_at, s.processed_at,
+           CASE WHEN s.in_process
+                THEN (SELECT f.failed_at FROM tasker.step_failures f
+                       WHERE f.workflow_step_id = s.workflow_step_id ORDER BY f.failure_id DESC LIMIT 1)
+                ELSE s.last_attempted_at END AS last_attempted_at,
            r.definition_id,
            ARRAY(SELECT e.from_step_id FROM tasker_workflow_step_edges e
                   WHERE e.to_step_id = s.workflow_step_id ORDER BY e.from_step_id) AS parent_ids
@@ -85,6 +95,7 @@ fn step_of(row: &PgRow) -> Result<TaskStep, StoreError> {
     };
     Ok(TaskStep {
         step_id: row.try_get("workflow_step_id")?,
+        named_step_id: row.try_get("named_step_id")?,
         name: row.try_get("name")?,
         // With folded audit the row of the running attempt is not written yet.
         state: if row.try_get("in_process")? {
@@ -95,6 +106,8 @@ fn step_of(row: &PgRow) -> Result<TaskStep, StoreError> {
         attempts: row.try_get("attempts")?,
         retry_limit: row.try_get("retry_limit")?,
         retryable: row.try_get("retryable")?,
+        skippable: row.try_get("skippable")?,
+        backoff_request_seconds: row.try_get("backoff_request_seconds")?,
         results: json("results")?,
         inputs: json("inputs")?,
         created_at: utc(row, "created_at")?,

@@ -168,6 +168,7 @@ fn view_of(row: &PgRow) -> Result<TaskView, sqlx::Error> {
         step_counts: None,
         steps: None,
         transitions: None,
+        annotations: None,
         driven_by_core: row.try_get("driven")?,
     })
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::identity::{of_key, of_request, IdentityFields};
 use super::NewTask;
+use crate::config::Engine;
 use crate::domain::{check_json, JsonLimits, NameError, Namespace, TemplateName, Version};
 use crate::store::{templates, Definition, Store, StoreError};
 use crate::wire::{FieldProblem, TaskRequest, TemplateSummary};
@@ -303,24 +304,37 @@ impl Problems {
     }
 
     fn check_context(&mut self, context: &Value, store: &Store) {
-        if !context.is_object() {
-            self.add(
-                "/context",
-                "is not a JSON object",
-                "send an object such as {\"order_id\": 1}",
-            );
-            return;
-        }
-        let limits = JsonLimits {
-            max_bytes: store.engine().context_max_bytes,
-            max_depth: store.engine().json_max_depth,
-        };
-        if let Err(error) = check_json(context, &limits) {
-            self.add(
-                "/context",
-                error.to_string(),
-                "see the limits in docs/operations.md",
-            );
-        }
+        self.0
+            .extend(context_problem("/context", context, store.engine()));
     }
+}
+
+/// What a context may have.
+pub(in crate::store) fn context_limits(engine: &Engine) -> JsonLimits {
+    JsonLimits {
+        max_bytes: engine.context_max_bytes,
+        max_depth: engine.json_max_depth,
+    }
+}
+
+/// Why a value cannot be a task's context, if it cannot.
+pub(in crate::store) fn context_problem(
+    field: &str,
+    context: &Value,
+    engine: &Engine,
+) -> Option<FieldProblem> {
+    let (problem, remedy) = if context.is_object() {
+        let error = check_json(context, &context_limits(engine)).err()?;
+        (error.to_string(), "see the limits in docs/operations.md")
+    } else {
+        (
+            "is not a JSON object".to_owned(),
+            "send an object such as {\"order_id\": 1}",
+        )
+    };
+    Some(FieldProblem {
+        field: field.to_owned(),
+        problem,
+        remedy: Some(remedy.to_owned()),
+    })
 }

@@ -204,6 +204,7 @@ fn view(task: &NewTask, task_id: i64, created_at: DateTime<Utc>) -> TaskView {
         }),
         steps: None,
         transitions: None,
+        annotations: None,
         driven_by_core: true,
     }
 }

@@ -1,6 +1,7 @@
 //! What every turn of the hot path asks of the database: its statements, its commits,
 //! its WAL. Times are measured elsewhere; these numbers are the same on every machine.
 
+mod feed;
 mod line;
 mod meter;
 mod turns;

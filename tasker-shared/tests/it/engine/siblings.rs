@@ -41,13 +41,36 @@ async fn siblings_come_in_template_order_with_state_results_and_parents() {
     assert_eq!((steps[0].state, steps[0].attempts), (State::Complete, 1));
     assert!(steps[0].processed_at.is_some());
     assert_eq!(of(running.step_id).state, State::InProgress);
-    assert!(of(running.step_id).last_attempted_at.is_some());
+    let before = (
+        of(running.step_id).attempts,
+        of(running.step_id).last_attempted_at,
+    );
+    assert_eq!(before, (0, None));
     assert_eq!(of(failed.step_id).state, State::Error);
     assert_eq!(of(failed.step_id).results["error"], "no");
     assert_eq!(steps[3].state, State::Pending);
     assert_eq!(steps[3].parent_ids, ids(&steps, &["left", "right"]));
     assert_eq!(steps[1].parent_ids, ids(&steps, &["start"]));
     assert!(task_steps(&engine.store, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_running_attempt_does_not_count_yet_and_the_one_before_has_its_end() {
+    let mut engine = Engine::new().await;
+    let task = engine.submit("chain", &DIAMOND[..1]).await.task_id;
+    let first = engine.claim_one().await;
+    engine.fail(first, StepError::retryable("busy")).await;
+    engine.make_due().await;
+    engine.sweep().await;
+    engine.claim_one().await;
+    let step = task_steps(&engine.store, task).await.unwrap().remove(0);
+    let failed_at: chrono::NaiveDateTime =
+        sqlx::query_scalar("SELECT failed_at FROM tasker.step_failures")
+            .fetch_one(engine.store.pool())
+            .await
+            .unwrap();
+    assert_eq!((step.state, step.attempts), (State::InProgress, 1));
+    assert_eq!(step.last_attempted_at, Some(failed_at.and_utc()));
 }
 
 #[tokio::test]

@@ -10,7 +10,13 @@ use tasker_testkit::TestDatabase;
 use super::catalog;
 use super::schema::rails_profile;
 
-const ALL_STEPS: [&str; 4] = ["ledger", "0001_rails_tables", "0002_engine", "pgmq"];
+const ALL_STEPS: [&str; 5] = [
+    "ledger",
+    "0001_rails_tables",
+    "0002_engine",
+    "0003_event_cursors",
+    "pgmq",
+];
 
 /// A database as the Rails engine leaves it: its whole schema and the two
 /// tables of Rails itself, but nothing of this engine.
@@ -85,6 +91,7 @@ async fn attaching_leaves_the_rails_catalog_untouched() {
             "ledger",
             "0001_rails_tables (attach)",
             "0002_engine",
+            "0003_event_cursors",
             "pgmq"
         ]
     );
@@ -142,6 +149,7 @@ async fn the_plan_is_the_text_that_runs() {
         "ledger",
         "0001_rails_tables",
         "0002_engine",
+        "0003_event_cursors",
         "profile_rails",
         "pgmq",
     ];
@@ -246,7 +254,7 @@ async fn pgmq_that_came_by_other_means_is_left_alone() {
         .execute(database.pool())
         .await
         .unwrap();
-    assert_eq!(run(database.pool()).await.applied, &ALL_STEPS[..3]);
+    assert_eq!(run(database.pool()).await.applied, &ALL_STEPS[..4]);
     assert_eq!(
         status(database.pool()).await.unwrap(),
         SchemaStatus::Current

@@ -171,7 +171,7 @@ async fn a_cancelled_migration_holds_nothing_up() {
     let report = migrate(database.pool(), &MigrateOptions::default())
         .await
         .unwrap();
-    assert_eq!(report.applied.len(), 4);
+    assert_eq!(report.applied.len(), 5);
 }
 
 #[tokio::test]

@@ -232,8 +232,8 @@ async fn schema_dump_is_current() {
     migrate(database.pool(), &MigrateOptions::default())
         .await
         .unwrap();
-    let head = "-- What migrations 0001 and 0002 leave behind: for reading and for review of a\n\
-                -- change, not for loading. Written by the test schema_dump_is_current.\n\n";
+    let head = "-- What the migrations leave behind: for reading and for review of a change,\n\
+                -- not for loading. Written by the test schema_dump_is_current.\n\n";
     let found = head.to_owned() + &catalog::describe(database.pool()).await;
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/schema.sql");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

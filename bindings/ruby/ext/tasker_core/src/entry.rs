@@ -31,8 +31,8 @@ pub(crate) fn entry_of<T>(
         if owner == std::process::id() {
             return body(ruby);
         }
-        let message = "this worker belongs to the parent process, and its threads are not here: \
-                       start a worker in the child";
+        let message = "this belongs to the parent process, and its threads are not here: \
+                       start a worker in the child, or a feed";
         Err(raise(ruby, Kind::Fork, "fork", message))
     })
 }
@@ -67,6 +67,7 @@ pub(crate) enum Kind {
     Start,
     Fork,
     Encoding,
+    Record,
     Panic,
 }
 
@@ -78,6 +79,7 @@ impl Kind {
             Self::Start => "StartError",
             Self::Fork => "ForkError",
             Self::Encoding => "EncodingError",
+            Self::Record => "RecordError",
             Self::Panic => "NativePanic",
         }
     }

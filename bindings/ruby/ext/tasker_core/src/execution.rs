@@ -1,7 +1,7 @@
 //! `TaskerCore::Native::Execution`: one claimed step, as its handler sees it and answers.
 //!
 //! What it knows came with the claim and is handed out as fresh Ruby objects at each
-//! call; only `steps` asks the database. The first answer counts, here or on the worker's
+//! call; `steps` and `task` ask the database, and what is saved goes there. The first answer counts, here or on the worker's
 //! side: a later one returns false and changes nothing.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use magnus::{method, prelude::*, Error, IntoValue, RArray, RModule, RString, Ruby, Value};
 use serde_json::Value as Json;
 use tasker_shared::domain::Outcome;
+use tasker_shared::store::records::{self, Fence, RecordError};
 use tasker_worker_foundation::StepEvent;
 
 use crate::decode::to_ruby;
@@ -16,13 +17,14 @@ use crate::encode;
 use crate::entry::{entry, entry_of};
 use crate::failure;
 use crate::queue::Held;
+use crate::rows::{self, Rows};
 use crate::steps::Reader;
 
 /// See the module.
 #[magnus::wrap(class = "TaskerCore::Native::Execution", free_immediately, size)]
 pub(crate) struct Execution {
     held: Held,
-    /// Reads the other steps of the task.
+    /// Asks the database.
     reader: Arc<Reader>,
 }
 
@@ -80,6 +82,61 @@ impl Execution {
     fn steps(&self) -> Result<Value, Error> {
         entry_of(self.held.owner(), |ruby| {
             self.reader.steps(ruby, self.event().task.task_id)
+        })
+    }
+
+    fn task(&self) -> Result<Value, Error> {
+        entry_of(self.held.owner(), |ruby| {
+            rows::task(ruby, &self.reader, self.event().task.task_id)
+        })
+    }
+
+    fn rows(&self) -> Result<Rows, Error> {
+        let owner = self.held.owner();
+        entry_of(owner, |_| Ok(Rows::new(self.reader.clone(), owner)))
+    }
+
+    /// Stores another context of the task, unless this attempt is over.
+    fn save_context(&self, context: Value) -> Result<(), Error> {
+        entry_of(self.held.owner(), |ruby| {
+            let context = encode::to_json(ruby, "context", context)?;
+            let (task_id, fence) = (self.event().task.task_id, self.fence());
+            let saved = self.reader.ask(ruby, |store| async move {
+                let fence = fence?;
+                records::save_context(&store, task_id, &context, Some(&fence)).await?;
+                Ok(context)
+            })?;
+            self.event().task.saved_context.set(saved);
+            Ok(())
+        })
+    }
+
+    /// Stores other inputs of the step, unless this attempt is over.
+    fn save_inputs(&self, inputs: Value) -> Result<(), Error> {
+        entry_of(self.held.owner(), |ruby| {
+            let inputs = encode::to_json(ruby, "inputs", inputs)?;
+            let (task_id, fence) = (self.event().task.task_id, self.fence());
+            self.reader.ask(ruby, |store| async move {
+                records::save_inputs(&store, task_id, &inputs, &fence?).await
+            })
+        })
+    }
+
+    /// An attempt that is over here is so in the database only when its outcome arrives.
+    fn fence(&self) -> Result<Fence, RecordError> {
+        let StepEvent {
+            execution,
+            cancelled,
+            ..
+        } = self.event();
+        if cancelled.is_cancelled() {
+            return Err(RecordError::Stale);
+        }
+        Ok(Fence {
+            step_id: execution.step_id,
+            attempt: execution.attempt,
+            message_id: execution.message_id,
+            lease_token: execution.lease_token,
         })
     }
 
@@ -158,6 +215,10 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("parent_names", method!(Execution::parent_names, 0))?;
     class.define_method("parent_results", method!(Execution::parent_results, 1))?;
     class.define_method("steps", method!(Execution::steps, 0))?;
+    class.define_method("task", method!(Execution::task, 0))?;
+    class.define_method("rows", method!(Execution::rows, 0))?;
+    class.define_method("save_context", method!(Execution::save_context, 1))?;
+    class.define_method("save_inputs", method!(Execution::save_inputs, 1))?;
     class.define_method("cancelled?", method!(Execution::is_cancelled, 0))?;
     class.define_method("progress", method!(Execution::progress, 1))?;
     class.define_method("succeed", method!(Execution::succeed, 1))?;

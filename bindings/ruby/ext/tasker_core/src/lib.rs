@@ -15,12 +15,14 @@ mod encode;
 mod entry;
 mod execution;
 mod failure;
+mod feed;
 mod gather;
 mod loopback;
 mod monitor;
 mod options;
 mod promise;
 mod queue;
+mod rows;
 mod start;
 mod steps;
 mod submission;
@@ -34,6 +36,8 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("TaskerCore")?.define_module("Native")?;
     worker::define(ruby, native)?;
     execution::define(ruby, native)?;
+    rows::define(ruby, native)?;
     submission::define(ruby, native)?;
+    feed::define(ruby, native)?;
     loopback::define(ruby, native)
 }

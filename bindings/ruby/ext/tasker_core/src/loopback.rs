@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{json, Value as Json};
 use tasker_shared::domain::{Outcome, StepError};
 use tasker_worker_foundation::{
-    Completion, CompletionSink, Completions, ExecutionId, ProgressSlot, StepEvent, TaskFacts,
+    Completion, CompletionSink, Completions, ExecutionId, ProgressSlot, SavedContext, StepEvent,
+    TaskFacts,
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -134,6 +135,7 @@ impl Event {
             context: self.context.clone(),
             correlation_id: self.correlation_id.clone(),
             traceparent: self.traceparent.clone(),
+            saved_context: SavedContext::default(),
         }
     }
 }

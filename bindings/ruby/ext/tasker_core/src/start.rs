@@ -122,7 +122,7 @@ pub(crate) async fn start(options: Options, stop: CancellationToken) -> Result<S
     })
 }
 
-fn begin_telemetry(config: &Config) -> Result<(), Failure> {
+pub(crate) fn begin_telemetry(config: &Config) -> Result<(), Failure> {
     let mut kept = TELEMETRY.lock().unwrap_or_else(PoisonError::into_inner);
     let guard = telemetry::init(&config.telemetry, "worker").map_err(|error| {
         Failure::new(Kind::Configuration, "telemetry_refused", error.to_string())

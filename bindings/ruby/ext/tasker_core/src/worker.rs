@@ -19,6 +19,7 @@ use crate::execution::Execution;
 use crate::monitor::Monitor;
 use crate::options::{self, Options};
 use crate::queue::Queue;
+use crate::rows::Rows;
 use crate::start::{self, Failure, Started};
 use crate::steps::Reader;
 
@@ -126,6 +127,12 @@ impl Worker {
         self.ask(WorkerHandle::steps_in_hand)
     }
 
+    fn rows(&self) -> Result<Rows, Error> {
+        entry_of(self.owner, |_| {
+            Ok(Rows::new(self.inner.reader.clone(), self.owner))
+        })
+    }
+
     fn concurrency(&self) -> Result<usize, Error> {
         entry_of(self.owner, |_| Ok(self.inner.concurrency))
     }
@@ -229,5 +236,6 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("address", method!(Worker::address, 0))?;
     class.define_method("worker_id", method!(Worker::worker_id, 0))?;
     class.define_method("steps_in_hand", method!(Worker::steps_in_hand, 0))?;
+    class.define_method("rows", method!(Worker::rows, 0))?;
     class.define_method("concurrency", method!(Worker::concurrency, 0))
 }

@@ -58,7 +58,7 @@ module Tasker
 
       def kind
         case @error
-        when PermanentError, TaskerCore::EncodingError then 'permanent'
+        when PermanentError, TaskerCore::EncodingError, TaskerCore::RecordError then 'permanent'
         when StandardError then 'retryable'
         else 'panic'
         end

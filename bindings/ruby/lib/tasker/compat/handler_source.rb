@@ -17,10 +17,15 @@ module Tasker
 
       module_function
 
+      # @return [Object, nil] a new instance of the task handler that is registered
+      def task_handler(execution)
+        HandlerFactory.instance.handler_of(execution.task_name, execution.namespace, execution.task_version)
+      end
+
+      # @param task_handler [Object, nil] of the task
       # @return [#handle]
-      def handler(execution, klass, step)
+      def handler(execution, klass, step, task_handler)
         announce(klass)
-        task_handler = HandlerFactory.instance.handler_of(execution.task_name, execution.namespace, execution.task_version)
         handler = task_handler && from_task_handler(task_handler, step, klass)
         handler || build(klass, execution.config)
       end

@@ -4,7 +4,8 @@ module Tasker
   module Compat
     # The life-cycle events of one execution: each once, in the engine's order,
     # although the runner, the handler's base class and the handler itself all speak of
-    # them. The end (completed, failed) is kept back until the outcome is recorded: a
+    # them. (`compatibility.duplicate_events` has each published as often as in the engine.)
+    # The end (completed, failed) is kept back until the outcome is recorded: a
     # late attempt, whose outcome no longer counts, ends without an event.
     #
     # @api private
@@ -48,7 +49,7 @@ module Tasker
         return unless Events.wanted?(identifier)
 
         payload = Events::EventPayloadBuilder.build_step_payload(@step, nil, event_type: type, additional_context: context)
-        Events.publish(identifier, payload)
+        Events.tell(identifier, payload)
       rescue StandardError => e
         Tasker.logger.error("event #{identifier} of step #{@step.name} was not published: #{e.message} (#{e.class})")
       end

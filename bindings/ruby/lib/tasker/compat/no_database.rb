@@ -2,8 +2,8 @@
 
 module Tasker
   module Compat
-    # The class methods of the engine's models. A worker hands a handler its task and
-    # steps; there is no database behind these classes to search or to write to.
+    # The class methods of the engine's models, but for those that a model defines itself:
+    # there is no connection behind these classes to search the tables with.
     module NoDatabase
       METHODS = %i[
         all any? count create create! destroy_all exists? find find_by find_by! find_each find_or_create_by
@@ -13,9 +13,13 @@ module Tasker
 
       METHODS.each do |name|
         define_method(name) do |*_args, **_options, &_block|
-          raise UnsupportedError, "#{self.name}.#{name} needs a connection to Tasker's tables, which a worker written in " \
-                                  "Ruby does not have; #{NoDatabase.remedy(self.name)}"
+          raise UnsupportedError, NoDatabase.refusal(self, name)
         end
+      end
+
+      # @api private
+      def self.refusal(model, method)
+        "#{model.name}.#{method} needs a connection to Tasker's tables, which there is not here; #{remedy(model.name)}"
       end
 
       # @api private
@@ -23,7 +27,9 @@ module Tasker
         case model
         when 'Tasker::Task' then 'use the task that the handler gets, or the REST API (GET /v1/tasks/:id)'
         when 'Tasker::WorkflowStep' then 'use the sequence that the handler gets (sequence.steps), or the REST API'
-        else 'keep such notes in the results of a step, or in a table of your own'
+        when 'Tasker::AnnotationType'
+          'find_by, find_or_create_by! and create! by name are there, in the thread of a handler or a hook of a worker'
+        else 'task.task_annotations reads them, and create! makes one, in the thread of a handler or a hook of a worker'
         end
       end
     end

@@ -31,24 +31,29 @@ module Tasker
         with_correlation_id do
           records = Records.new(@execution)
           @step = records.step
-          perform(records)
+          Reach.with(@execution) { perform(records) }
         end
       end
 
       private
 
       def perform(records)
+        task_handler = HandlerSource.task_handler(@execution)
+        hooks = Hooks.new(task_handler, records)
+        hooks.before
         @step.life_cycle.announce(Constants::StepEvents::EXECUTION_REQUESTED, :started)
-        HandlerSource.handler(@execution, @klass, @step).handle(records.task, records.sequence, @step)
-        succeeded
+        HandlerSource.handler(@execution, @klass, @step, task_handler).handle(records.task, records.sequence, @step)
+        succeeded(hooks)
       rescue StandardError, *HANDLERS_OWN => e
         failed(e)
       end
 
-      def succeeded
+      def succeeded(hooks)
         # Changes inside of results have not been encoded yet.
-        counted = @execution.succeed(TaskerCore::Encoding.plain(@step.results))
+        results = TaskerCore::Encoding.plain(@step.results)
         ended(Constants::WorkflowStepStatuses::COMPLETE)
+        hooks.after
+        counted = @execution.succeed(results)
         @step.life_cycle.finish(Constants::StepEvents::COMPLETED, :completed) if counted
         counted
       end

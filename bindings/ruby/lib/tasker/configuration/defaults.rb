@@ -10,7 +10,8 @@ module Tasker
     end
     private_constant :HOST_FILTERS
 
-    # The engine's nine sections. A lambda is asked when the configuration is made.
+    # The engine's nine sections, and one of this gem's. A lambda is asked when the
+    # configuration is made.
     DEFAULTS = {
       auth: {
         authentication_enabled: false, authenticator_class: nil, current_user_method: :current_user,
@@ -74,7 +75,8 @@ module Tasker
         hit_rate_smoothing_factor: 0.9, access_frequency_decay_rate: 0.95, min_adaptive_ttl: 30,
         max_adaptive_ttl: 3600, dashboard_cache_ttl: 120, cache_pressure_threshold: 0.8,
         adaptive_calculation_interval: 30
-      }
+      },
+      compatibility: { duplicate_events: false, event_subscription: 'tasker-events' }
     }.freeze
   end
 end

@@ -152,12 +152,20 @@ module Tasker
       CACHE = 'The cache of the engine\'s analysis pages, which are not part of this gem.'
       private_constant :LOOP, :FIXED, :BATCH, :HEALTH_ROUTES, :METRICS, :EVENTS, :LEVELS, :GRAPH, :CACHE
 
+      COMPATIBILITY = {
+        duplicate_events: used('Whether the engine\'s events are published as often as it did: those of a step three times, ' \
+                               'discovery and finalization twice. Not in the engine.'),
+        event_subscription: used('The name under which a worker has the events of orchestration delivered to the subscribers ' \
+                                 'in its process; empty for none. Not in the engine.')
+      }.freeze
+
       # By section and key.
       ALL = {
         auth: AUTH, database: DATABASE, engine: ENGINE, backoff: BACKOFF, execution: EXECUTION, health: HEALTH,
         telemetry: TELEMETRY,
         dependency_graph: DEFAULTS[:dependency_graph].transform_values { none(GRAPH) }.freeze,
-        cache: DEFAULTS[:cache].transform_values { none(CACHE) }.freeze
+        cache: DEFAULTS[:cache].transform_values { none(CACHE) }.freeze,
+        compatibility: COMPATIBILITY
       }.freeze
 
       # @return [String, nil] why a value is not what its default shows

@@ -3,6 +3,8 @@
 require 'securerandom'
 require 'singleton'
 require_relative 'catalog'
+require_relative 'fronts/dry_events'
+require_relative 'fronts/notifications'
 require_relative 'subscription'
 
 module Tasker
@@ -16,10 +18,14 @@ module Tasker
       attr_reader :id
       # @return [Hash{Symbol=>Object}]
       attr_reader :payload
+      # @return [String, nil] of an event of orchestration, which may come again: the same
+      #   each time, and of no other event
+      attr_reader :event_id
 
-      def initialize(id, payload)
+      def initialize(id, payload, event_id = nil)
         @id = id
         @payload = payload
+        @event_id = event_id
       end
 
       # @raise [KeyError] if the payload has no such key
@@ -39,7 +45,12 @@ module Tasker
     #
     # A subscriber that fails is counted and logged, and the next one gets the event all
     # the same. One that has taken longer than `slow_after_seconds` is moved to a thread of
-    # its own, see {Subscription}.
+    # its own, see {Subscription}. Events of orchestration (those with an `event_id`) hold up
+    # no step: they are always delivered in the thread that reads them, which waits for a slow
+    # subscriber and drops nothing.
+    #
+    # Two fronts get every event beside the subscribers: {Fronts::Notifications} and
+    # {Fronts::DryEvents}.
     class Publisher
       include Singleton
 
@@ -51,6 +62,8 @@ module Tasker
         @slow_after_seconds = 1.0
         @events = Catalog::IDENTIFIERS.to_h { |identifier| [identifier, true] }.freeze
         @subscriptions = {}.freeze
+        @fronts = [Fronts::Notifications.new, Fronts::DryEvents.new].freeze
+        @front_doors = @fronts.map { |front| subscription(nil, front, front.name) }.freeze
         reset_statistics
       end
 
@@ -58,6 +71,7 @@ module Tasker
       # @return [self]
       def register_event(identifier, _payload = nil)
         @lock.synchronize { @events = @events.merge(identifier.to_s => true).freeze }
+        @fronts.each { |front| front.register(identifier.to_s) }
         self
       end
 
@@ -82,8 +96,7 @@ module Tasker
         raise ArgumentError, "subscribing to #{identifier} needs a block or something with call" unless callable
 
         identifier = known!(identifier, 'subscribed to')
-        subscription = Subscription.new(identifier, callable, subscriber_name(callable),
-                                        count: method(:count), slow_after: method(:slow_after_seconds))
+        subscription = subscription(identifier, callable, subscriber_name(callable))
         @lock.synchronize do
           list = [*@subscriptions[identifier], subscription].freeze
           @subscriptions = @subscriptions.merge(identifier => list).freeze
@@ -108,7 +121,7 @@ module Tasker
       # @return [Boolean] whether anybody would get the event
       def subscribed?(identifier)
         list = @subscriptions[identifier.to_s]
-        !list.nil? && !list.empty?
+        (!list.nil? && !list.empty?) || @fronts.any? { |front| front.wants?(identifier.to_s) }
       end
 
       # @param identifier [String]
@@ -116,13 +129,19 @@ module Tasker
       # @return [void]
       # @raise [UnregisteredEventError]
       def publish(identifier, payload = {})
+        emit(identifier, payload)
+      end
+
+      # As {#publish}, of an event with an id.
+      # @api private
+      def emit(identifier, payload, event_id = nil)
         identifier = known!(identifier, 'published')
-        list = @subscriptions[identifier]
-        return if list.nil? || list.empty?
+        return unless subscribed?(identifier)
 
         payload = { timestamp: Time.current }.merge(payload) unless payload.key?(:timestamp)
-        event = Event.new(identifier, payload)
-        list.each { |subscription| subscription.deliver(event) }
+        event = Event.new(identifier, payload, event_id)
+        @subscriptions[identifier]&.each { |subscription| subscription.deliver(event) }
+        @front_doors.each { |door| door.deliver(event) if door.callable.wants?(identifier) }
         nil
       end
 
@@ -144,6 +163,10 @@ module Tasker
       end
 
       private
+
+      def subscription(identifier, callable, name)
+        Subscription.new(identifier, callable, name, count: method(:count), slow_after: method(:slow_after_seconds))
+      end
 
       def count(what)
         @lock.synchronize { @statistics[what] += 1 }

@@ -7,7 +7,8 @@ module Tasker
     # It is called in the thread that publishes, as in the engine, for as long as it is
     # quick. Once it has been slow it gets its events in a thread of its own, from a
     # bounded queue, so that it holds up no further step; what the queue cannot take is
-    # dropped and counted.
+    # dropped and counted. Events of orchestration come in the thread that reads them,
+    # however slow the subscriber: their reader waits, and no step does.
     #
     # @api private
     class Subscription
@@ -34,7 +35,7 @@ module Tasker
       # Never raises, but what ends the thread.
       # @return [void]
       def deliver(event)
-        @queue ? enqueue(event) : run(event)
+        @queue && event.event_id.nil? ? enqueue(event) : run(event)
       end
 
       # Ends the thread, if there is one, after what it has been given.
@@ -51,7 +52,7 @@ module Tasker
         seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - begun
         @count.call(failure ? :failed : :delivered)
         Tasker.logger.error("subscriber #{name} failed on #{event.id}: #{failure.message} (#{failure.class})") if failure
-        slow(event, seconds) if seconds >= @slow_after.call
+        slow(event, seconds) if event.event_id.nil? && seconds >= @slow_after.call
       end
 
       # ScriptError too: an abstract method of a subscriber must not end a step.

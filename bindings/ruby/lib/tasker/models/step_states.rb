@@ -72,8 +72,11 @@ module Tasker
       pending? && dependencies_satisfied? && retry_eligible? && retryable != false
     end
 
-    %i[waiting_for_backoff? can_retry_now? time_until_ready].each do |name|
+    # Of a step that has not failed the answer is known.
+    { waiting_for_backoff?: false, can_retry_now?: false, time_until_ready: nil }.each do |name, otherwise|
       define_method(name) do
+        return otherwise unless in_error?
+
         raise UnsupportedError, "step.#{name} depends on pauses that only the engine knows; " \
                                 "`tasker explain` and GET /v1/tasks/#{task_id} tell them"
       end

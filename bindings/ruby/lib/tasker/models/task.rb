@@ -1,22 +1,26 @@
 # frozen_string_literal: true
 
 require_relative '../compat/no_database'
+require_relative 'task_reports'
+require_relative 'task_saving'
 
 module Tasker
-  # The task that a handler gets: what the Rails engine's model offers, as far as it
-  # can be had without a database connection in Ruby.
+  # The task that a handler or a hook gets: what the Rails engine's model offers, as far
+  # as a worker can have it.
   #
-  # `context` is a plain Hash with String keys that may be changed at will. Changes stay
-  # in memory, as in the engine; there a handler could also save them. A worker cannot:
-  # {#save!} raises {UnsupportedError} if there is a change to be saved, and says what
-  # to do. What a later step must know belongs into the step's results.
+  # `context` is a plain Hash with String keys that may be changed at will. As in the
+  # engine, changes stay in memory until {#save!} stores them. What is not sent with a
+  # step is read from the database when it is first asked for, once.
   class Task
     extend Compat::NoDatabase
+    include TaskReports
+    include TaskSaving
 
-    # Columns that come with the task only if the execution tells them.
-    TOLD = %i[initiator source_system reason tags bypass_steps requested_at created_at updated_at identity_hash].freeze
+    COLUMNS = %i[
+      named_task_id initiator source_system reason tags bypass_steps requested_at created_at updated_at identity_hash
+    ].freeze
     TIMES = %i[requested_at created_at updated_at].freeze
-    private_constant :TOLD, :TIMES
+    private_constant :COLUMNS, :TIMES
 
     # @return [Integer]
     attr_reader :task_id
@@ -28,40 +32,54 @@ module Tasker
     alias id task_id
     alias to_param task_id
 
-    # @param execution [TaskerCore::Native::Execution]
-    def initialize(execution)
-      @execution = execution
-      @task_id = execution.task_id
-      @name = execution.task_name
-      @version = execution.task_version
-      @namespace_name = execution.namespace
-      @context = execution.context || {}
+    # @param source [TaskerCore::Native::Execution, Compat::StoredTask] of what is known
+    #   and what is read, and where changes go
+    # @param row [Hash, nil] of the database, where it has been read
+    def initialize(source, row: nil)
+      @source = source
+      @row = row
+      @task_id = source.task_id
+      @name = source.task_name
+      @version = source.task_version
+      @namespace_name = source.namespace
+      @context = source.context || {}
     end
 
     # @api private
-    attr_writer :sequence
+    attr_accessor :sequence
+    # Whether the defaults of its steps are being set, see {TaskHandler}.
+    # @api private
+    attr_accessor :setting_defaults
+
+    # @return [TaskerCore::Native::Rows]
+    # @api private
+    def rows
+      @source.rows
+    end
 
     def context=(value)
       @context = TaskerCore::Encoding.copy(value, root: 'context')
     end
 
-    TOLD.each do |column|
+    COLUMNS.each do |column|
       define_method(column) do
-        value = told.fetch(column.to_s) do
-          raise UnsupportedError, "task.#{column} is not sent to workers; put what a handler needs into the task's context"
-        end
-        TIMES.include?(column) && value.is_a?(String) ? Time.zone.parse(value) : value
+        value = row.fetch(column.to_s)
+        TIMES.include?(column) ? time(value) : value
       end
+      # A column that is set cannot be stored, so it is not set.
+      define_method("#{column}=") { |_value| refuse(column) }
     end
 
-    # @return [String] in_progress: a step of it is running
+    # @return [String] in progress, as long as nobody has looked: a step of it runs
     def status
-      told.fetch('state', Constants::TaskStatuses::IN_PROGRESS)
+      @row ? @row.fetch('state') : Constants::TaskStatuses::IN_PROGRESS
     end
+    alias state status
+    alias current_state status
 
     # @return [Boolean]
     def complete
-      told.fetch('complete', false)
+      @row ? @row.fetch('complete') : false
     end
     alias complete? complete
 
@@ -87,12 +105,12 @@ module Tasker
 
     # @return [Array<WorkflowStep>] all steps, in the order of the template
     def workflow_steps
-      @sequence ? @sequence.steps : []
+      sequence ? sequence.steps : []
     end
 
     # @return [WorkflowStep, nil]
     def get_step_by_name(name)
-      @sequence&.find_step_by_name(name)
+      sequence&.find_step_by_name(name)
     end
 
     # @return [Boolean]
@@ -100,65 +118,33 @@ module Tasker
       workflow_steps.all?(&:complete?)
     end
 
-    # When the task was made, or nil if that is not known here.
+    # @return [TaskAnnotation::OfTask]
+    def task_annotations
+      @task_annotations ||= TaskAnnotation::OfTask.new(self)
+    end
+    alias annotations task_annotations
+
+    # @return [Array<AnnotationType>]
+    def annotation_types
+      task_annotations.map(&:annotation_type)
+    end
+
+    # When the task was made.
     # @api private
     def begun_at
-      value = told['created_at']
-      value.is_a?(String) ? Time.zone.parse(value) : value
+      created_at
     end
 
-    # @return [true] if there is nothing to be saved
-    # @raise [UnsupportedError]
-    def save!(**_options)
-      return true if context == saved_context
-
-      raise UnsupportedError, 'the context of a task cannot be changed by a step handler: return what later steps must ' \
-                              "know as the step's results (changed: #{changed_keys.join(', ')})"
+    # When the task last came into progress: at its submission, or by an operator.
+    # @api private
+    def run_started_at
+      time(row['run_started_at'])
     end
 
-    # @return [Boolean] false if there is a change, which cannot be saved
-    def save(**_options)
-      save!
-    rescue UnsupportedError => e
-      Tasker.logger.error("task #{task_id} was not saved: #{e.message}")
-      false
-    end
-
-    # @raise [UnsupportedError] for everything but a context that is the same
-    def update!(**attributes)
-      other = attributes.keys - [:context]
-      raise UnsupportedError, "task.#{other.first} cannot be changed by a step handler" if other.any?
-
-      self.context = attributes[:context] if attributes.key?(:context)
-      save!
-    end
-
-    # As {#update!}, with false instead of an error.
-    def update(**attributes)
-      update!(**attributes)
-    rescue UnsupportedError => e
-      Tasker.logger.error("task #{task_id} was not updated: #{e.message}")
-      false
-    end
-
-    %i[task_annotations annotations workflow_summary dependency_graph task_execution_context task_transitions].each do |method|
-      define_method(method) do |*_args|
-        raise UnsupportedError, "task.#{method} needs a connection to Tasker's tables, which a worker written in Ruby does " \
-                                "not have; the REST API has it (GET /v1/tasks/#{task_id})"
-      end
-    end
-
-    # Forgets changes of the context.
-    # @return [self]
-    def reload(*_args)
-      @told = nil
-      @context = @execution.context || {}
-      @sequence&.reload
-      self
-    end
-
-    def changed?
-      context != saved_context
+    # @return [String, nil] the step that no other depends on, if there is just one
+    # @api private
+    def only_sink
+      row['only_sink']
     end
 
     def persisted?
@@ -169,10 +155,11 @@ module Tasker
       false
     end
 
-    # @return [Hash{String=>Object}]
+    # @return [Hash{String=>Object}] what is known without a read
     def attributes
       { 'task_id' => task_id, 'name' => name, 'version' => version, 'namespace_name' => namespace_name,
-        'status' => status, 'complete' => complete, 'context' => context }.merge(told)
+        'status' => status, 'complete' => complete, 'context' => context }
+        .merge(@row ? @row.slice(*COLUMNS.map(&:to_s)) : {})
     end
 
     def as_json(_options = nil)
@@ -195,20 +182,12 @@ module Tasker
 
     private
 
-    # Further columns, where the execution has them.
-    def told
-      @told ||= (@execution.respond_to?(:task) && @execution.task) || {}
+    def row
+      @row ||= @source.task || raise(UnsupportedError, "task #{task_id} is not in the database any more")
     end
 
-    def saved_context
-      @execution.context || {}
-    end
-
-    def changed_keys
-      return ['all'] unless context.is_a?(Hash)
-
-      before = saved_context
-      (before.keys | context.keys).reject { |key| before[key] == context[key] && before.key?(key) == context.key?(key) }
+    def time(value)
+      value.is_a?(String) ? Time.zone.parse(value) : value
     end
   end
 end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative '../compat/no_database'
+require_relative 'step_saving'
 require_relative 'step_states'
 
 module Tasker
@@ -12,13 +13,14 @@ module Tasker
   # it will be stored: String keys, decimals as text.
   class WorkflowStep
     extend Compat::NoDatabase
+    include StepSaving
     include StepStates
 
     # Columns that only a read of the database can tell.
     ROW_TIMES = %i[created_at updated_at].freeze
     # What may be known without a read, and where it is kept.
     VARIABLES = %i[
-      workflow_step_id results known_results inputs known_inputs attempts retry_limit retryable status processed
+      workflow_step_id results known_results inputs known_inputs save_inputs attempts retry_limit retryable status processed
       processed_at last_attempted_at parent_names done
     ].to_h { |name| [name, :"@#{name}"] }.freeze
     private_constant :ROW_TIMES, :VARIABLES
@@ -27,13 +29,11 @@ module Tasker
     attr_reader :name
     # @return [Task]
     attr_reader :task
-    # @return [Integer, nil] pause before the next attempt that was asked for
-    attr_accessor :backoff_request_seconds
     # @return [Compat::LifeCycle, nil] only of the step that runs
     # @api private
     attr_accessor :life_cycle
 
-    attr_writer :attempts, :last_attempted_at, :processed_at, :processed, :in_process
+    attr_writer :attempts, :last_attempted_at, :processed_at, :processed, :in_process, :backoff_request_seconds
 
     # @param name [String]
     # @param task [Task]
@@ -45,6 +45,7 @@ module Tasker
       @task = task
       @sequence = sequence
       @row_of = row
+      @known = known.keys
       known.each { |key, value| instance_variable_set(VARIABLES.fetch(key), value) }
     end
 
@@ -98,11 +99,24 @@ module Tasker
     end
     alias retryable? retryable
 
-    # @return [false] accepted in templates, and acted on by nobody
+    # @return [Boolean] accepted in templates, and acted on by nobody
     def skippable
-      false
+      row['skippable']
     end
     alias skippable? skippable
+
+    # @return [Integer, nil] pause before the next attempt that was asked for: in this
+    #   attempt of the step that runs, of others by the last one
+    def backoff_request_seconds
+      return @backoff_request_seconds if life_cycle || defined?(@backoff_request_seconds)
+
+      row['backoff_request_seconds']
+    end
+
+    # @return [Integer]
+    def named_step_id
+      row['named_step_id']
+    end
 
     # @return [Time, nil]
     def last_attempted_at
@@ -145,43 +159,6 @@ module Tasker
       row['parent_ids'] || []
     end
 
-    # Keeps what is assigned for the report of this attempt: it is stored with the
-    # outcome, not before, whatever the outcome is.
-    # @return [true]
-    # @raise [UnsupportedError] for another step, or for changed inputs
-    def save!(**_options)
-      return true unless changed_beyond_reach?
-
-      raise UnsupportedError, life_cycle ? 'the inputs of a step cannot be changed by its handler; use its results' : other_step
-    end
-
-    # As {#save!}, with false instead of an error.
-    def save(**_options)
-      save!
-    rescue UnsupportedError => e
-      Tasker.logger.error("step #{name} was not saved: #{e.message}")
-      false
-    end
-
-    # @return [self]
-    def assign_attributes(attributes)
-      attributes.each { |key, value| public_send("#{key}=", value) }
-      self
-    end
-
-    # @return [true]
-    def update!(**attributes)
-      assign_attributes(attributes)
-      save!
-    end
-
-    # @return [Boolean]
-    def update(**attributes)
-      assign_attributes(attributes)
-      save
-    end
-    alias update_columns update!
-
     def add_provides_edge!(*_args)
       raise UnsupportedError, 'the edges of a task are those of its template; declare depends_on_steps there'
     end
@@ -191,6 +168,15 @@ module Tasker
     def reload(*_args)
       @sequence.reload
       self
+    end
+
+    # What was read, so that it is read again. The running step keeps what it was given.
+    # @return [void]
+    # @api private
+    def forget
+      return if life_cycle
+
+      VARIABLES.except(*@known).each_value { |kept| remove_instance_variable(kept) if instance_variable_defined?(kept) }
     end
 
     # What the row says once the attempt is over.
@@ -251,16 +237,6 @@ module Tasker
     def time(column)
       value = row[column]
       value.is_a?(String) ? Time.zone.parse(value) : value
-    end
-
-    def changed_beyond_reach?
-      return defined?(@inputs) && @inputs != @known_inputs.call if life_cycle
-
-      defined?(@results) && @results != (@known_results ? @known_results.call : row['results'])
-    end
-
-    def other_step
-      "step #{name} is not the one that runs: a handler can only change its own step (changed: results)"
     end
   end
 end

@@ -59,6 +59,7 @@ module Tasker
       # @api private
       def reload
         @reset&.call
+        (@steps || @at_hand.values).each(&:forget)
         self
       end
 

@@ -87,6 +87,12 @@ module TaskerCore
       time :started_at, :failed_at
     end
 
+    # A note that a handler or a hook has left on a task.
+    class Annotation < View
+      field :annotation_id, :annotation_type, :annotation
+      time :created_at
+    end
+
     # What the states of tasks and steps have in common.
     module States
       # @return [Boolean]
@@ -137,6 +143,8 @@ module TaskerCore
       list :steps, Step
       # With `include: :transitions`; of the task and its steps, oldest first.
       list :transitions, Transition
+      # With `include: :annotations`; oldest first.
+      list :annotations, Annotation
 
       # @return [StepCounts, nil] nil in lists
       def step_counts

@@ -3,7 +3,6 @@
 require_relative '../host'
 require_relative 'code'
 require_relative 'database'
-require_relative 'files'
 
 module TaskerCore
   # A Rails application as the place a worker runs in: where its workflows are, how its
@@ -56,7 +55,6 @@ module TaskerCore
     def settings(config_dir)
       settings = super
       settings['database.url'] ||= database_url(config_dir)
-      settings['worker.concurrency'] ||= pool_size(config_dir)
       settings.compact
     end
 
@@ -77,16 +75,12 @@ module TaskerCore
       ENV['DATABASE_URL'].present? ? Database.for_core(ENV['DATABASE_URL']) : Database.url
     end
 
-    # A handler that waits for a connection of a pool that is too small fails. What the
-    # host says itself counts.
-    def pool_size(config_dir)
-      return nil if !defined?(::ActiveRecord::Base) || ::Tasker::Configuration::Review.variable?('worker.concurrency')
-      return nil if Files.name?(config_dir, 'worker.concurrency')
-
-      ::ActiveRecord::Base.connection_pool.size.to_s
+    # A handler that waits for a connection of a pool that is too small fails.
+    def concurrency
+      defined?(::ActiveRecord::Base) ? ::ActiveRecord::Base.connection_pool.size : super
     rescue ::ActiveRecord::ActiveRecordError
       # It is loaded, and the application has no database.
-      nil
+      super
     end
   end
 end

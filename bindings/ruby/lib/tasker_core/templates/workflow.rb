@@ -44,7 +44,7 @@ module TaskerCore
         }
         schema = instance.schema if instance.respond_to?(:schema)
         map['schema'] = schema unless schema.nil?
-        new(map.compact, source, warnings + hooks_not_called(handler, source))
+        new(map.compact, source, warnings)
       end
 
       def self.steps_of(instance, source, warnings)
@@ -76,14 +76,7 @@ module TaskerCore
         nil
       end
 
-      def self.hooks_not_called(handler, source)
-        %i[update_annotations establish_step_dependencies_and_defaults].filter_map do |hook|
-          next if handler.instance_method(hook).owner == ::Tasker::TaskHandler::InstanceMethods
-
-          "#{source}: #{hook} is not called: the engine in Rust drives tasks; do its work in a step, or in a subscriber"
-        end
-      end
-      private_class_method :steps_of, :config_map, :hooks_not_called
+      private_class_method :steps_of, :config_map
 
       def initialize(map, source, warnings = [])
         @source = source

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require 'json'
+require_relative 'fake_rows'
 
 # One claimed step without the extension: the methods of the native class, and what was
 # reported. Values must be plain JSON, as the native side demands.
@@ -9,7 +10,7 @@ class FakeExecution
     task_id: 7, step_id: 71, attempt: 1, step_name: 'charge', handler_class: 'Charge', namespace: 'default',
     task_name: 'order', task_version: '0.1.0', retry_limit: 3, retryable: true, timeout_seconds: 30.0,
     correlation_id: nil, traceparent: nil, context: {}, inputs: nil, config: nil, previous_results: {},
-    parents: {}, rows: nil, counts: true
+    parents: {}, rows: nil, task_row: {}, counts: true
   }.freeze
 
   attr_reader :succeeded, :failed, :steps_reads
@@ -46,6 +47,37 @@ class FakeExecution
     fresh(@facts[:rows] || raise('this execution has no rows'))
   end
 
+  def task
+    row = {
+      'task_id' => task_id, 'named_task_id' => 3, 'namespace' => namespace, 'name' => task_name, 'version' => task_version,
+      'state' => 'in_progress', 'complete' => false, 'requested_at' => FakeRows::TIME, 'initiator' => 'web', 'source_system' => 'shop',
+      'reason' => 'spec', 'bypass_steps' => [], 'tags' => ['a'], 'context' => @saved_context || @facts[:context],
+      'identity_hash' => 'abc', 'created_at' => FakeRows::TIME, 'updated_at' => FakeRows::TIME,
+      'run_started_at' => FakeRows::TIME, 'only_sink' => nil
+    }
+    fresh(row.merge(@facts[:task_row].transform_keys(&:to_s)))
+  end
+
+  def save_context(context)
+    raise TaskerCore::RecordError.new('this attempt is not the running one any more', code: 'stale') unless @facts[:counts]
+
+    @saved_context = strict(context, 'context')
+    nil
+  end
+
+  def save_inputs(inputs)
+    @saved_inputs = strict(inputs, 'inputs')
+    nil
+  end
+
+  attr_reader :saved_context, :saved_inputs
+
+  # In place of the row in the database.
+  def database
+    @database ||= FakeRows.new(task: task, steps: @facts[:rows] || [])
+  end
+  alias rows database
+
   def idempotency_token
     "tasker-#{task_id}-#{step_id}"
   end
@@ -78,7 +110,7 @@ class FakeExecution
   def self.row(id, name, state: 'pending', results: {}, parents: [], **more)
     {
       'step_id' => id, 'name' => name, 'state' => state, 'attempts' => state == 'pending' ? 0 : 1, 'retry_limit' => 3,
-      'retryable' => true, 'results' => results, 'inputs' => {}, 'created_at' => '2024-01-02T03:04:05.000000Z',
+      'retryable' => true, 'skippable' => false, 'backoff_request_seconds' => nil, 'named_step_id' => id + 100, 'results' => results, 'inputs' => {}, 'created_at' => '2024-01-02T03:04:05.000000Z',
       'updated_at' => '2024-01-02T03:04:06.500000Z', 'processed_at' => state == 'complete' ? '2024-01-02T03:04:06.500000Z' : nil,
       'last_attempted_at' => nil, 'parent_ids' => parents
     }.merge(more.transform_keys(&:to_s))

@@ -1,0 +1,108 @@
+# frozen_string_literal: true
+
+require 'set'
+
+module Tasker
+  module Events
+    # Delivers the events of orchestration to the subscribers of this process, for as long
+    # as there are any: those to which nobody subscribes are not read.
+    #
+    # It looks once a second for new subscriptions, which cannot all be seen coming (those of
+    # ActiveSupport tell nobody). What is read then goes on where the name was.
+    class Listener
+      LOOK_SECONDS = 1.0
+      # Values that are times in the engine's events, and text in JSON.
+      TIMES = %i[transitioned_at scheduled_for].freeze
+      # Events whose time is a time there; it is text where a payload was built for it.
+      TIMED = [
+        Constants::TaskEvents::BEFORE_TRANSITION, Constants::TaskEvents::CANCELLED, Constants::TaskEvents::RESOLVED_MANUALLY,
+        Constants::WorkflowEvents::TASK_REENQUEUE_STARTED, Constants::WorkflowEvents::TASK_REENQUEUE_REQUESTED,
+        Constants::WorkflowEvents::TASK_REENQUEUE_DELAYED
+      ].to_set.freeze
+      private_constant :LOOK_SECONDS, :TIMES, :TIMED
+
+      # @api private
+      # @return [Listener, nil] of a worker, unless its events are turned off
+      def self.of_worker(name:, config_dir:, set:)
+        name ||= Tasker.configuration.compatibility.event_subscription
+        new(name: name, config_dir: config_dir, set: set).start unless name.to_s.empty?
+      end
+
+      def initialize(name:, config_dir: nil, set: {}, feed: ::TaskerCore::EventFeed)
+        @options = { name: name.to_s, config_dir: config_dir, set: set }
+        @start = feed
+        @lock = Mutex.new
+        @changed = ConditionVariable.new
+        @read = []
+        @over = false
+      end
+
+      # @return [self]
+      def start
+        look
+        @thread = Thread.new { watch }
+        @thread.name = 'tasker listener'
+        self
+      end
+
+      # Stops reading, and waits until what subscribers have in hand is done.
+      #
+      # @param timeout [Numeric] seconds
+      # @return [Boolean] whether all is over
+      def stop(timeout = 30)
+        @lock.synchronize do
+          @over = true
+          @changed.broadcast
+        end
+        @thread&.join(timeout)
+        @feed&.stop
+        @feed.nil? || @feed.join(timeout)
+      end
+
+      # @return [Hash{Symbol=>Integer}, nil] as {TaskerCore::EventFeed#statistics}; nil if
+      #   nobody has subscribed to any event of orchestration
+      def statistics
+        @feed&.statistics
+      end
+
+      private
+
+      def watch
+        look until over_within?(LOOK_SECONDS)
+      end
+
+      def over_within?(seconds)
+        @lock.synchronize do
+          @changed.wait(@lock, seconds) unless @over
+          @over
+        end
+      end
+
+      def look
+        wanted = ::TaskerCore::EventFeed.events.select { |identifier| Events.wanted?(identifier) }
+        read_also(wanted - @read) if (wanted - @read).any?
+      rescue StandardError => e
+        return if e.message == @told
+
+        @told = e.message
+        Tasker.logger.error("events of orchestration cannot be delivered yet: #{e.message} (#{e.class})")
+      end
+
+      # The feed of a name goes on where the one before it was.
+      def read_also(more)
+        @feed&.stop
+        @feed&.join
+        events = @read + more
+        @feed = @start.start(**@options, events: events, logger: Tasker.logger) { |batch| batch.each { |event| pass_on(event) } }
+        @read = events
+      end
+
+      def pass_on(event)
+        payload = event.payload
+        TIMES.each { |key| payload[key] = Time.zone.parse(payload[key]) if payload[key] }
+        payload[:timestamp] = Time.zone.parse(payload[:timestamp]) if TIMED.include?(event.identifier)
+        Events.tell(event.identifier, payload, event.id)
+      end
+    end
+  end
+end

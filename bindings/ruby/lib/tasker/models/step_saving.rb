@@ -1,0 +1,71 @@
+# frozen_string_literal: true
+
+module Tasker
+  # What can be stored of a step: the inputs of the one that runs. Its results are stored
+  # with the outcome, not before, whatever the outcome is.
+  module StepSaving
+    # These stay as the template has them.
+    %i[retry_limit retryable skippable].each do |column|
+      define_method("#{column}=") do |_value|
+        raise UnsupportedError, "step.#{column} cannot be changed: it is what the template of the workflow says of step #{name}"
+      end
+    end
+
+    # @return [true]
+    # @raise [UnsupportedError] for a changed step that does not run
+    # @raise [TaskerCore::RecordError] if the inputs are refused, or the attempt is over
+    # @raise [TaskerCore::EncodingError] if they are no JSON, naming the place
+    def save!(**_options)
+      if life_cycle
+        store_inputs
+      elsif changed_elsewhere? && !task.setting_defaults
+        # While defaults are set, each step gets its own before its handler runs.
+        raise UnsupportedError, "step #{name} is not the one that runs: a handler can only change its own step"
+      end
+      true
+    end
+
+    # @return [Boolean] false, and a line in the log, where {#save!} raises
+    def save(**_options)
+      save!
+    rescue UnsupportedError, TaskerCore::RecordError, TaskerCore::EncodingError => e
+      Tasker.logger.error("step #{name} was not saved: #{e.message}")
+      false
+    end
+
+    # @return [self]
+    def assign_attributes(attributes)
+      attributes.each { |key, value| public_send("#{key}=", value) }
+      self
+    end
+
+    # @return [true]
+    def update!(attributes)
+      assign_attributes(attributes)
+      save!
+    end
+    alias update_columns update!
+
+    # @return [Boolean]
+    def update(attributes)
+      assign_attributes(attributes)
+      save
+    end
+
+    private
+
+    def changed_elsewhere?
+      (defined?(@results) && @results != (@known_results ? @known_results.call : row['results'])) ||
+        (defined?(@inputs) && @inputs != row['inputs'])
+    end
+
+    def store_inputs
+      return if @inputs == @known_inputs.call
+
+      plain = TaskerCore::Encoding.plain(@inputs, root: 'inputs')
+      @save_inputs.call(plain)
+      kept = plain.deep_dup
+      @known_inputs = -> { kept }
+    end
+  end
+end
