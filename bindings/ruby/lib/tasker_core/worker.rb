@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative 'dispatch'
 require_relative 'errors'
 require_relative 'logging'
 require_relative 'pool'
@@ -10,7 +11,7 @@ require_relative 'step_handler'
 
 module TaskerCore
   # A worker in this process: Rust threads claim steps, keep leases and report; Ruby
-  # threads run the handlers.
+  # threads run the handlers, or enqueue the steps as jobs of the host, see {Dispatch}.
   #
   #   worker = TaskerCore::Worker.start(templates: 'config/tasks', concurrency: 10)
   #   worker.stop
@@ -64,14 +65,22 @@ module TaskerCore
     #   those that have a step for one of the handlers
     # @param concurrency [Integer, nil] handlers that run at once; nil for the setting
     #   `worker.concurrency`
+    # @param dispatch [Symbol, String, nil] `:inline` to run handlers here; `:active_job` or
+    #   `:sidekiq` to enqueue a job for each step, which a process of the host runs; nil for
+    #   what the application says, and that is inline unless it says something
+    # @param queue [String, Symbol, #call, nil] with a dispatch: the queue of the jobs, or what gives one for a
+    #   reference, a Hash with `namespace`, `step_name`, `handler_class` and more; nil for what
+    #   the application says, and that is `default` unless it says something
     # @param logger [::Logger, nil] nil for {TaskerCore.logger}
     # @param registry [Registry] where handlers are found
     # @param native [#call, nil] makes the native worker of its options, for tests
     # @raise [ConfigurationError] if an option is of the wrong type
     def initialize(config_dir: nil, set: {}, handlers: nil, templates: nil, namespaces: nil,
-                   concurrency: nil, logger: nil, registry: TaskerCore.registry, native: nil)
+                   concurrency: nil, dispatch: nil, queue: nil, logger: nil, registry: TaskerCore.registry, native: nil)
       @settings = Settings.new(config_dir: config_dir, set: set, handlers: handlers, templates: templates,
                                namespaces: namespaces, concurrency: concurrency, registry: registry)
+      @queue = Dispatch.queue(dispatch || TaskerCore.host.dispatch, queue, default: TaskerCore.host.queue)
+      refuse_concurrency if @queue && concurrency
       @logger = logger || TaskerCore.logger
       @registry = registry
       @start = native || -> (options) { Native::Worker.start(options) }
@@ -84,13 +93,11 @@ module TaskerCore
     def start
       raise StartError, 'this worker has been started before: make another one' if @native
 
-      @native = @start.call(@settings.to_native)
-      @pool = Pool.new(size: @native.concurrency, logger: @logger,
-                       runner: Runner.new(registry: @registry, logger: @logger),
-                       on_exhausted: method(:give_up))
+      @native = @start.call(@settings.to_native(hands_on: !@queue.nil?))
+      @pool = @queue ? courier : pool
       @taker = Thread.new { take }
       @taker.name = 'tasker taker'
-      say(:info, 'worker started', worker_id: worker_id, address: address, concurrency: concurrency)
+      say(:info, 'worker started', worker_id: worker_id, address: address, **{ concurrency: concurrency, dispatch: @queue&.to_s }.compact)
       self
     end
 
@@ -152,7 +159,7 @@ module TaskerCore
       started.worker_id
     end
 
-    # @return [Integer] handlers that may run at once
+    # @return [Integer] handlers that may run at once, or steps that may wait as jobs
     def concurrency
       started.concurrency
     end
@@ -168,6 +175,21 @@ module TaskerCore
     end
 
     private
+
+    def refuse_concurrency
+      raise ConfigurationError, "concurrency: with this dispatch handlers run in the host's processes, as many at once as these run " \
+                                'jobs; worker.dispatch_limit says how many steps may wait there'
+    end
+
+    def pool
+      Pool.new(size: @native.concurrency, logger: @logger, runner: Runner.new(registry: @registry, logger: @logger),
+               on_exhausted: method(:give_up))
+    end
+
+    def courier
+      Dispatch::Courier.new(queue: @queue, worker_id: worker_id, limit: @native.concurrency, wait: @native.dispatch_wait_seconds,
+                            logger: @logger)
+    end
 
     def started
       @native or raise StartError, 'this worker has not been started: call start first'

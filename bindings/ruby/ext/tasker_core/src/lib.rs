@@ -10,6 +10,7 @@
 //!
 //! The extension is not safe for Ractors: only the main one may use it.
 
+mod adopt;
 mod decode;
 mod encode;
 mod entry;
@@ -34,6 +35,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("TaskerCore")?.define_module("Native")?;
     worker::define(ruby, native)?;
     execution::define(ruby, native)?;
+    adopt::define(ruby, native)?;
     submission::define(ruby, native)?;
     loopback::define(ruby, native)
 }
