@@ -78,8 +78,8 @@ fn read(carried: &Json) -> Result<Reference, String> {
         ));
     }
     let carried = Carried::deserialize(carried).map_err(|error| error.to_string())?;
-    let namespace = Namespace::parse(&carried.namespace)
-        .map_err(|error| format!("namespace: {error}"))?;
+    let namespace =
+        Namespace::parse(&carried.namespace).map_err(|error| format!("namespace: {error}"))?;
     Ok(Reference {
         namespace,
         execution: ExecutionId {
