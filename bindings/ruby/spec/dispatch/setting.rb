@@ -4,6 +4,8 @@ require 'end_to_end/setting'
 require 'fileutils'
 require 'redis'
 
+Redis.silence_deprecations = true
+
 # Steps as jobs of real queues: a Redis of our own, processes of Sidekiq, and the program
 # that dispatches. All of them are ended by their process ids.
 module Dispatched
@@ -48,7 +50,7 @@ module Dispatched
     service = Stack::Service.new('sidekiq', '-r', File.join(HANDLERS, file), '-c', '3', '-e', 'test', *arguments,
                                  environment: dispatch_environment(environment).merge('RUBYLIB' => File.join(EndToEnd::GEM, 'lib')),
                                  chdir: directory)
-    service.wait_for(/Starting processing/)
+    service.wait_for(/Running in ruby/)
     (@sidekiqs ||= []) << service
     service
   end

@@ -161,7 +161,7 @@ RSpec.describe 'dispatch: :sidekiq', :dispatched do
     register('shut', 'one' => ['Jobs::Tell', held])
     start_redis
     dispatcher
-    first = sidekiq('-t', '0')
+    first = sidekiq('-t', '1')
     task_id = submit('shut')
     begins
     first.signal('TERM')
@@ -247,7 +247,7 @@ RSpec.describe 'dispatch: :sidekiq', :dispatched do
     begins
     stack.cancel(running)
     eventually('the handler is told') { File.exist?("#{begun}.told") }
-    expect(stack.step(waiting, 'one')).to include('results' => nil, 'failures' => [])
+    expect(stack.step(waiting, 'one')).to include('results' => {}, 'failures' => [], 'state' => 'cancelled')
   end
 
   it 'runs a chain through jobs in direct mode too' do
