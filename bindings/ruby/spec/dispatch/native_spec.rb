@@ -51,6 +51,17 @@ RSpec.describe 'TaskerCore::Native::Adopter', :dispatched do
     native.settle(execution)
   end
 
+  it 'waits for a database that is away' do
+    first, = reference_of('cut')
+    native.adopt(first).succeed(0)
+    task_id = submit('cut')
+    second = take(references)
+    stack.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()')
+    execution = native.adopt(second)
+    execution.succeed(4)
+    expect(results(wait(task_id))['one']).to eq(4)
+  end
+
   it 'hands back what is dropped without an answer' do
     reference, task_id = reference_of('dropped')
     # Another one comes by and is dispatched again, in the same attempt.

@@ -35,6 +35,22 @@ RSpec.describe 'Dispatch in a Rails application', :rails_application, :dispatche
     RUBY
   end
 
+  it 'is what the example shows' do
+    example = File.join(EndToEnd::GEM, 'examples/rails')
+    start_redis
+    environment = dispatch_environment('RAILS_ENV' => 'test')
+    output, status = Open3.capture2e(environment, RbConfig.ruby, '-W0', 'bin/rails', 'db:migrate', chdir: example)
+    expect(status).to be_success, output
+    services = [[RbConfig.ruby, '-W0', 'bin/rails', 'runner', 'TaskerCore::Worker.run(dispatch: :sidekiq)'], ['sidekiq']].map do |command|
+      Stack::Service.new(*command, environment: environment, chdir: example)
+    end
+    task = stack.wait(stack.submit('workshop/repair_bicycle', { 'customer' => 'Ada', 'phone' => '555 0199', 'faults' => %w[brake] }))
+    expect(task['state']).to eq('complete'), services.map(&:output).join
+    expect(services.last.output).to include('ordering parts for brake')
+  ensure
+    services&.each(&:stop)
+  end
+
   it 'takes way and queue from the configuration, and wraps each run once, as Rails does' do
     register('sell', 'charge' => ['Shop::Charge'])
     task_id = submit('sell', 'order' => 7)

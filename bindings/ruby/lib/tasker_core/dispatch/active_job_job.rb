@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require 'active_job'
+
 module TaskerCore
   module Dispatch
     # One execution as a job of ActiveJob. It has no retry_on: the engine makes the attempts.

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require 'sidekiq'
+
 module TaskerCore
   module Dispatch
     # One execution as a job of Sidekiq.
