@@ -37,7 +37,7 @@ pub struct Reference {
 /// back uncounted.
 #[derive(Debug)]
 pub struct Adopted {
-    event: Option<StepEvent>,
+    event: Option<Box<StepEvent>>,
     sink: CompletionSink,
 }
 
@@ -45,7 +45,7 @@ impl Adopted {
     /// The event, and where its completion goes.
     pub fn take(mut self) -> Option<(StepEvent, CompletionSink)> {
         let event = self.event.take();
-        event.map(|event| (event, self.sink.clone()))
+        event.map(|event| (*event, self.sink.clone()))
     }
 }
 
@@ -276,7 +276,7 @@ async fn turn(
     for event in events {
         let message_id = event.execution.message_id;
         let sink = shared.sink.clone();
-        let event = Some(event);
+        let event = Some(Box::new(event));
         adopted.insert(message_id, Adopted { event, sink });
     }
     let left: Vec<Lease> = handed
