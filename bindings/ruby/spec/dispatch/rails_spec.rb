@@ -44,6 +44,8 @@ RSpec.describe 'Dispatch in a Rails application', :rails_application, :dispatche
     services = [[RbConfig.ruby, '-W0', 'bin/rails', 'runner', 'TaskerCore::Worker.run(dispatch: :sidekiq)'], ['sidekiq']].map do |command|
       Stack::Service.new(*command, environment: environment, chdir: example)
     end
+    # It registers the workflow first.
+    services.first.wait_for(/worker started/)
     task = stack.wait(stack.submit('workshop/repair_bicycle', { 'customer' => 'Ada', 'phone' => '555 0199', 'faults' => %w[brake] }))
     expect(task['state']).to eq('complete'), services.map(&:output).join
     expect(services.last.output).to include('ordering parts for brake')
