@@ -34,6 +34,8 @@ pub enum Channel {
     Delays,
     /// A template was registered: there may be a new namespace.
     Templates,
+    /// Executions that this worker has handed on were adopted: it has room again.
+    Adopted(String),
 }
 
 impl Channel {
@@ -45,6 +47,7 @@ impl Channel {
             Self::Cancelled => "cancelled".to_owned(),
             Self::Delays => "delays".to_owned(),
             Self::Templates => "templates".to_owned(),
+            Self::Adopted(worker_id) => format!("adopted {worker_id}"),
         }
     }
 }

@@ -4,14 +4,16 @@
 //! definitions, which never change once stored. The way of a step through the
 //! files: `submit` writes it, `claim` starts an attempt, `advance` applies the
 //! outcome and enqueues what became ready, `sweep` brings back what waits for a
-//! time or lost its worker, `operate` is what a person does, `records` what a handler
-//! stores besides, `read` shows it, `feed` tells of it as events, `verify` checks it all.
+//! time or lost its worker, `adopt` gives an attempt to another process, `operate` is
+//! what a person does, `records` what a handler stores besides, `read` shows it, `feed`
+//! tells of it as events, `verify` checks it all.
 //!
 //! LOCKS: every change to a task's steps, counters, gates or messages happens
 //! under the row lock of its `tasker.task_runs` row, taken in task id order.
-//! Only claims and lease renewals do without it, and they never wait (SKIP
-//! LOCKED). So there is no order among the other rows to get wrong.
+//! Only claims, adoptions and lease renewals do without it, and they never wait
+//! (SKIP LOCKED). So there is no order among the other rows to get wrong.
 
+mod adopt;
 mod advance;
 mod attempt;
 mod begin;
@@ -48,6 +50,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::config::{Config, Database, Engine};
 use crate::messaging::{Channel, WakeHub, WAKE_CHANNEL};
 
+pub use adopt::{AdoptConnection, Handed};
 pub use advance::{AdvanceConnection, Advanced};
 pub use attempt::{Attempt, Report};
 pub use begin::begin;

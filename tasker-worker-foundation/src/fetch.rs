@@ -17,7 +17,7 @@ use tasker_shared::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::running::{Room, Running};
-use crate::seam::{Completion, ProgressSlot, SavedContext, TaskFacts};
+use crate::seam::{Completion, ProgressSlot, SavedContext, StepEvent, TaskFacts};
 use crate::service::Shared;
 use crate::start::{execution_of, hand_out, Start};
 
@@ -99,17 +99,32 @@ async fn turn(
     let Some(open) = connection else {
         return Ok(Turn::default());
     };
-    let mut claim = open.claim(room.len()).await?;
-    let claimed = std::mem::take(&mut claim.steps);
+    let claim = open.claim(room.len()).await?;
     let turn = Turn {
-        claimed: claimed.len(),
+        claimed: claim.steps.len(),
         again: claim.again,
     };
-    if claimed.is_empty() {
+    if turn.claimed == 0 {
         return Ok(turn);
     }
     metrics::counter!(telemetry::CLAIMS_TOTAL, "namespace" => namespace.to_string())
-        .increment(claimed.len() as u64);
+        .increment(turn.claimed as u64);
+    let events = take_in_hand(shared, namespace, claim, room).await?;
+    hand_out(shared, events);
+    Ok(turn)
+}
+
+/// Puts the steps of a claim in hand and makes their events, in the claim's order.
+///
+/// # Errors
+/// If a template cannot be read; the steps go back then.
+pub(crate) async fn take_in_hand(
+    shared: &Shared,
+    namespace: &Namespace,
+    mut claim: Claim,
+    room: Vec<Room>,
+) -> Result<Vec<StepEvent>, StoreError> {
+    let claimed = std::mem::take(&mut claim.steps);
     let definitions = match definitions_of(shared, &claimed).await {
         Ok(definitions) => definitions,
         Err(error) => {
@@ -124,8 +139,7 @@ async fn turn(
         let start = batch.start(definition, step);
         events.push(start.event(shared, definition, namespace, room));
     }
-    hand_out(shared, events);
-    Ok(turn)
+    Ok(events)
 }
 
 type Definitions = HashMap<i64, Arc<Definition>>;

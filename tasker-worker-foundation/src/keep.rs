@@ -69,7 +69,7 @@ async fn renew(shared: &Shared) -> Result<(), StoreError> {
         // A step whose report was stored meanwhile is gone from the queue too,
         // and from our hands: only what is still in hand was lost.
         let lost = shared.in_hand.lose(&namespace, &lost);
-        if lost > 0 {
+        if lost > 0 && !shared.dispatch.hands_on() {
             tracing::warn!(%namespace, lost, "leases were lost; their handlers were told");
             metrics::counter!(telemetry::LEASES_LOST_TOTAL, "namespace" => namespace.to_string())
                 .increment(lost as u64);

@@ -6,9 +6,15 @@
 //! lease and ends what runs too long. `running` is what all of them share.
 //! Handlers in Rust are [`StepHandler`]s in a [`HandlerRegistry`]; other
 //! languages implement [`Dispatch`].
+//!
+//! A dispatcher may hand executions on to other processes ([`Dispatch::hands_on`]), for
+//! which an application's own job queue is the way; each is adopted there by an
+//! [`Adopter`], a worker that claims nothing.
 
+mod adopt;
 mod fetch;
 mod go_on;
+mod handed_on;
 mod handler;
 mod keep;
 mod poll;
@@ -19,6 +25,7 @@ mod service;
 mod start;
 mod web;
 
+pub use adopt::{AdoptError, Adopted, Adopter, Reference};
 pub use handler::{HandlerRegistry, RustDispatch, StepContext, StepHandler};
 pub use seam::{
     Completion, CompletionSink, Completions, Dispatch, ExecutionId, ProgressSlot, SavedContext,

@@ -186,6 +186,17 @@ impl InHand {
         }
     }
 
+    /// Waits until a step is in hand no more. Cancel safe.
+    pub(crate) async fn left(&self, execution: &ExecutionId) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.lock().contains_key(execution) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Waits until something is in hand. Cancel safe.
     pub(crate) async fn occupied(&self) {
         loop {

@@ -198,6 +198,13 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Whether it can run steps of this class.
     fn has_handler(&self, handler_class: &str) -> bool;
 
+    /// Whether it hands executions on to other processes, which adopt them
+    /// ([`crate::Adopter`]), and so runs none here. Then their time limits are none of
+    /// this worker's business, and losing a lease is what is meant to happen.
+    fn hands_on(&self) -> bool {
+        false
+    }
+
     /// Starts the events and returns at once; each is answered exactly once
     /// through `sink`. It must not block the calling thread and must not panic.
     fn dispatch(&self, events: Vec<StepEvent>, sink: &CompletionSink);

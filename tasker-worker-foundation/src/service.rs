@@ -5,21 +5,22 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tasker_shared::config::Config;
+use tasker_shared::config::{self, Config};
 use tasker_shared::domain::{Namespace, Outcome};
 use tasker_shared::messaging::Channel;
 use tasker_shared::store::{OpenError, Store, StoreError, WorkerRecord};
 use tasker_shared::supervise::{jittered, within, LoopHealth};
 use tasker_shared::telemetry;
 use tasker_shared::wire::LoopStatus;
-use tokio::sync::{mpsc, Semaphore};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::poll::{self, Waiting};
 use crate::running::{InHand, Room};
 use crate::seam::{Completion, CompletionSink, Dispatch};
-use crate::{fetch, keep, report, web};
+use crate::{fetch, handed_on, keep, report, web};
 
 /// What the loops need of the configuration.
 #[derive(Debug, Clone)]
@@ -55,7 +56,41 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn watch(&self, name: impl Into<String>) -> Arc<LoopHealth> {
+    /// With room for as many handlers as `room` says; and what will be answered.
+    pub(crate) fn new(
+        section: &config::Worker,
+        room: usize,
+        store: Store,
+        dispatch: Arc<dyn Dispatch>,
+        drain: CancellationToken,
+    ) -> (Arc<Self>, UnboundedReceiver<Vec<Completion>>) {
+        let (sender, completions) = mpsc::unbounded_channel();
+        let shared = Self {
+            store,
+            options: Options {
+                worker_id: section.identity(),
+                namespaces: section.namespaces.clone(),
+                concurrency: room,
+                claim_batch_max: section.claim_batch_max,
+                report_batch_max: section.report_batch_max,
+                default_timeout: Duration::from_secs(section.default_step_timeout_seconds),
+                drain_timeout: Duration::from_millis(section.drain_timeout_ms),
+            },
+            dispatch,
+            sink: CompletionSink(sender),
+            in_hand: InHand::default(),
+            handler_room: Arc::new(Semaphore::new(room)),
+            step_room: Arc::new(Semaphore::new(room * STEPS_PER_HANDLER)),
+            waiting: Waiting::default(),
+            drain,
+            stopped: CancellationToken::new(),
+            loops: Mutex::default(),
+            started: Instant::now(),
+        };
+        (Arc::new(shared), completions)
+    }
+
+    pub(crate) fn watch(&self, name: impl Into<String>) -> Arc<LoopHealth> {
         let health = LoopHealth::new(name);
         self.loops
             .lock()
@@ -116,7 +151,7 @@ pub enum WorkerError {
 /// Steps in hand for each handler that may run: while the reports of one batch are
 /// stored, the handlers of the next one run. With 1 claims and reports took turns,
 /// and chains in direct mode ran at 14,000 steps/s in place of 17,000.
-const STEPS_PER_HANDLER: usize = 2;
+pub(crate) const STEPS_PER_HANDLER: usize = 2;
 
 /// How often a worker says that it is there, and looks for new namespaces.
 const REFRESH: Duration = Duration::from_secs(20);
@@ -155,30 +190,8 @@ impl Worker {
         })?;
         // Before anything is counted, or it would be lost.
         telemetry::install_recorder();
-        let stopped = CancellationToken::new();
-        let (sender, completions) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            store,
-            options: Options {
-                worker_id: section.identity(),
-                namespaces: section.namespaces.clone(),
-                concurrency: section.concurrency,
-                claim_batch_max: section.claim_batch_max,
-                report_batch_max: section.report_batch_max,
-                default_timeout: Duration::from_secs(section.default_step_timeout_seconds),
-                drain_timeout: Duration::from_millis(section.drain_timeout_ms),
-            },
-            dispatch,
-            sink: CompletionSink(sender),
-            in_hand: InHand::default(),
-            handler_room: Arc::new(Semaphore::new(section.concurrency)),
-            step_room: Arc::new(Semaphore::new(section.concurrency * STEPS_PER_HANDLER)),
-            waiting: Waiting::default(),
-            drain: shutdown,
-            stopped,
-            loops: Mutex::default(),
-            started: Instant::now(),
-        });
+        let (shared, completions) =
+            Shared::new(section, section.concurrency, store, dispatch, shutdown);
         // The first look at the namespaces also proves that the database answers.
         let namespaces = refresh(&shared).await?;
         shared
@@ -192,6 +205,9 @@ impl Worker {
         ));
         tokio::spawn(keep::run(shared.clone(), shared.watch("keep")));
         tokio::spawn(poll::run(shared.clone(), shared.watch("poll")));
+        if shared.dispatch.hands_on() {
+            tokio::spawn(handed_on::run(shared.clone(), shared.watch("handed on")));
+        }
         tokio::spawn(web::serve(listener, shared.clone()));
         let followed = tokio::spawn(follow(shared.clone(), namespaces));
         let ended = tokio::spawn(live_and_drain(shared.clone(), followed));
@@ -328,7 +344,8 @@ async fn follow(shared: Arc<Shared>, first: Vec<Namespace>) -> Vec<JoinHandle<()
     fetchers.into_values().collect()
 }
 
-async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle<()>>>) {
+/// Waits for the drain, and then for the loops of `followed` and what is in hand.
+pub(crate) async fn live_and_drain(shared: Arc<Shared>, followed: JoinHandle<Vec<JoinHandle<()>>>) {
     shared.drain.cancelled().await;
     let since = Instant::now();
     tracing::info!(in_hand = shared.in_hand.len(), "draining");

@@ -13,6 +13,9 @@ use crate::running::{Room, Running};
 use crate::seam::{Completion, ExecutionId, ProgressSlot, StepEvent, TaskFacts};
 use crate::service::Shared;
 
+/// For what only waits here: a time that never passes.
+const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// What a step begins with.
 pub(crate) struct Start {
     pub(crate) attempt: Attempt,
@@ -59,6 +62,11 @@ impl Start {
             progress: ProgressSlot::default(),
         };
         let started = Instant::now();
+        let limit = if shared.dispatch.hands_on() {
+            NO_LIMIT
+        } else {
+            timeout
+        };
         shared.in_hand.add(
             event.execution,
             Running {
@@ -68,7 +76,7 @@ impl Start {
                 cancelled: event.cancelled.clone(),
                 progress: event.progress.clone(),
                 started,
-                deadline: started + timeout,
+                deadline: started + limit,
                 answered: false,
                 room,
             },

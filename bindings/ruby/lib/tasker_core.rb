@@ -13,14 +13,15 @@ require_relative 'tasker_core/submission'
 require_relative 'tasker_core/around'
 require_relative 'tasker_core/host'
 require_relative 'tasker_core/worker'
+require_relative 'tasker_core/adopter'
 require_relative 'tasker_core/event_feed'
 require_relative 'tasker'
 
 # Durable workflows on PostgreSQL: handlers in Ruby, everything else in Rust.
 #
-# {Worker} runs handlers in a process, {StepHandler} is the base of new ones, {Client}
-# submits tasks and follows them, and the namespace Tasker holds the API of the Rails
-# engine for those there are.
+# {Worker} runs handlers in a process or has them run as jobs ({Dispatch}, {Adopter}),
+# {StepHandler} is the base of new ones, {Client} submits tasks and follows them, and the
+# namespace Tasker holds the API of the Rails engine for those there are.
 module TaskerCore
   begin
     require_relative 'tasker_core/tasker_core'

@@ -119,6 +119,8 @@ pub(super) const KEYS: &[Key] = &[
     integer("worker.report_batch_max", 1, 5_000),
     integer("worker.default_step_timeout_seconds", 1, 604_800),
     integer("worker.drain_timeout_ms", 0, 600_000),
+    integer("worker.dispatch_limit", 1, 10_000),
+    integer("worker.dispatch_wait_seconds", 1, 86_400),
     key("worker.worker_id", NAME),
 ];
 

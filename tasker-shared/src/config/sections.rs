@@ -267,6 +267,10 @@ pub struct Worker {
     pub report_batch_max: usize,
     pub default_step_timeout_seconds: u64,
     pub drain_timeout_ms: u64,
+    /// Of a worker whose steps become jobs of a host's queue: how many may be jobs there.
+    pub dispatch_limit: usize,
+    /// Of such a worker: a job that has not begun by then may be lost.
+    pub dispatch_wait_seconds: u64,
     /// None: made up at start; see [`Worker::identity`].
     #[serde(deserialize_with = "text_or_none")]
     pub worker_id: Option<String>,
@@ -283,6 +287,8 @@ impl Default for Worker {
             report_batch_max: 500,
             default_step_timeout_seconds: 3_600,
             drain_timeout_ms: 4_000,
+            dispatch_limit: 256,
+            dispatch_wait_seconds: 300,
             worker_id: None,
         }
     }

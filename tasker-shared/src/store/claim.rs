@@ -12,7 +12,10 @@ use super::{queue, Attempt, Store, StoreError, BATCH_PATH};
 use crate::config::Audit;
 use crate::domain::Namespace;
 
-const CLAIM: &str = include_str!("sql/claim.sql");
+const CLAIM: &str = concat!(
+    include_str!("sql/claim.sql"),
+    include_str!("sql/claimed.sql")
+);
 const CLAIM_LIVE: &str = include_str!("sql/claim_live.sql");
 const RENEW: &str = include_str!("sql/renew.sql");
 
@@ -46,6 +49,31 @@ pub struct Claim {
     /// When to claim again without waiting for a wake: at once if there may be more
     /// steps, later if not the whole queue was read. `None`: everything was seen.
     pub again: Option<Duration>,
+}
+
+impl Claim {
+    /// Reads the answer of `sql/claimed.sql`.
+    pub(super) fn read(rows: Vec<PgRow>) -> Result<Self, StoreError> {
+        let mut claim = Self::default();
+        for row in rows {
+            if row.try_get::<Option<i64>, _>("workflow_step_id")?.is_some() {
+                claim.steps.push(claimed_of(&row)?);
+            } else if let Some(children) = row.try_get("children")? {
+                claim.parents.push(ParentResults {
+                    named_step_id: row.try_get("named_step_id")?,
+                    results: json_of(&row, "body")?,
+                    children,
+                });
+            } else {
+                let context = json_of(&row, "body")?;
+                claim.contexts.insert(row.try_get("task_id")?, context);
+            }
+        }
+        claim
+            .steps
+            .sort_unstable_by_key(|step| step.attempt.message_id);
+        Ok(claim)
+    }
 }
 
 /// Results of one parent, and the claimed steps it is a parent of.
@@ -102,24 +130,7 @@ impl ClaimConnection {
             .bind(reading.from)
             .fetch_all(&mut self.connection)
             .await?;
-        let mut claim = Claim::default();
-        for row in rows {
-            if row.try_get::<Option<i64>, _>("workflow_step_id")?.is_some() {
-                claim.steps.push(claimed_of(&row)?);
-            } else if let Some(children) = row.try_get("children")? {
-                claim.parents.push(ParentResults {
-                    named_step_id: row.try_get("named_step_id")?,
-                    results: json_of(&row, "body")?,
-                    children,
-                });
-            } else {
-                let context = json_of(&row, "body")?;
-                claim.contexts.insert(row.try_get("task_id")?, context);
-            }
-        }
-        claim
-            .steps
-            .sort_unstable_by_key(|step| step.attempt.message_id);
+        let mut claim = Claim::read(rows)?;
         let found = claim.steps.iter().map(|step| step.attempt.message_id);
         claim.again = self.front.end(reading, found, limit);
         // A step has one message; a later one, made by hand, is left to the repair.

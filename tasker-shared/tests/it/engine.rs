@@ -2,6 +2,7 @@
 //!
 //! Every test has a database of its own and ends with `verify` finding nothing.
 
+mod adopt;
 mod advance;
 mod batching;
 mod costs;

@@ -32,7 +32,7 @@ module TaskerCore
       @namespaces = []
       @set = {}
       @config_dir = ENV.fetch('TASKER_CONFIG_DIR', nil)
-      @concurrency = nil
+      @concurrency = @dispatch = @queue = nil
     end
 
     def call(arguments)
@@ -84,6 +84,9 @@ module TaskerCore
 
     def settings(options)
       options.on('-c', '--concurrency N', Integer, 'handlers that run at once (worker.concurrency)') { |n| @concurrency = n }
+      options.on('-d', '--dispatch WAY', 'inline: run handlers here; sidekiq, active_job: enqueue', 'each step as a job, which the processes of the',
+                 'application run') { |way| @dispatch = way }
+      options.on('-q', '--queue NAME', 'queue of these jobs [default: default]') { |name| @queue = name }
       options.on('-n', '--namespace NAME', 'take steps from this namespace; may be given several',
                  'times. Without it: from those with a step for one of', 'the handlers') { |name| @namespaces << name }
       options.on('--config-dir DIR', 'directory of the configuration files',
@@ -138,7 +141,7 @@ module TaskerCore
 
     def work
       @worker = Worker.new(config_dir: @config_dir, set: @set, templates: @templates,
-                           namespaces: @namespaces, concurrency: @concurrency)
+                           namespaces: @namespaces, concurrency: @concurrency, dispatch: @dispatch, queue: @queue)
       @worker.run
     end
 

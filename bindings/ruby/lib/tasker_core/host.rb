@@ -40,6 +40,14 @@ module TaskerCore
       []
     end
 
+    # @return [Symbol, String] how steps are run, where a worker does not say it
+    def dispatch
+      :inline
+    end
+
+    # @return [String, Symbol, #call, nil] the queue of the jobs of that dispatch
+    def queue; end
+
     # Settings below variables and options. What a file says as well is left out, unless the
     # host has set it.
     #

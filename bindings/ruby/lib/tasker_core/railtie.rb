@@ -1,12 +1,16 @@
 # frozen_string_literal: true
 
 require 'rails/railtie'
+require 'active_support/ordered_options'
 require_relative 'rails/host'
 
 module TaskerCore
   # Joins the gem to a Rails application. It is loaded when there is one, be that before or
   # after the gem.
   class Railtie < ::Rails::Railtie
+    # `dispatch` and `queue`, as of {Worker#initialize}.
+    config.tasker_core = ActiveSupport::OrderedOptions.new
+
     initializer 'tasker_core.host' do |application|
       host = RailsHost.new(application)
       TaskerCore.host = host

@@ -12,7 +12,8 @@ module TaskerCore
   # Runs the handler of one claimed step and answers it.
   #
   # INVARIANT: {#call} returns or its thread ends, and in both cases the step has been
-  # answered. Nothing a handler does comes out as an exception.
+  # answered. Nothing a handler does comes out as an exception, but for what the owner of
+  # the thread says is his.
   #
   # @api private
   class Runner
@@ -20,8 +21,11 @@ module TaskerCore
     SAME_AGAIN = 'Another attempt would return the same, so none is made.'
     private_constant :SAME_AGAIN
 
-    def initialize(registry: TaskerCore.registry, logger: TaskerCore.logger, engine: nil, around: TaskerCore.around)
+    # @param leaving [Class, nil] what is raised in a thread whose owner takes it back: the
+    #   step is handed back uncounted then, and the exception goes on
+    def initialize(registry: TaskerCore.registry, logger: TaskerCore.logger, engine: nil, around: TaskerCore.around, leaving: nil)
       @registry = registry
+      @leaving = leaving
       @logger = logger
       @engine = engine
       @around = around
@@ -45,6 +49,8 @@ module TaskerCore
       answered = true
     rescue Exception => e # rubocop:disable Lint/RescueException
       answered = true
+      raise if @leaving && e.is_a?(@leaving) && left(execution, e)
+
       failed(execution, e)
     ensure
       # Thread.exit and Thread#kill cannot be rescued, but they do come by here.
@@ -108,6 +114,16 @@ module TaskerCore
     # A child that the handler forked off came back here. The step is its parent's.
     def forked?
       Process.pid != @pid
+    end
+
+    # @return [Boolean] false in a forked child: the step is its parent's
+    def left(execution, error)
+      return false if forked?
+
+      execution.hand_back
+      tell(execution, :info, 'the host takes its thread back before the handler has finished; the step goes back uncounted',
+           error_class: error.class.name)
+      true
     end
 
     def failed(execution, error)

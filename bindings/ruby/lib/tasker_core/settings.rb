@@ -13,7 +13,7 @@ module TaskerCore
   #
   # @api private
   class Settings
-    def initialize(config_dir:, set:, handlers:, templates:, namespaces:, concurrency:, registry:)
+    def initialize(config_dir:, set:, registry:, handlers: nil, templates: nil, namespaces: nil, concurrency: nil)
       @config_dir = config_dir&.to_s
       @set = pairs(set)
       @registry = registry
@@ -23,18 +23,20 @@ module TaskerCore
       @set << ['worker.concurrency', whole(concurrency, 'concurrency').to_s] unless concurrency.nil?
     end
 
-    # @return [Hash{String=>Object}]
-    def to_native
+    # @param hands_on [Boolean] whether steps become jobs of the host
+    # @return [Hash{String=>Object}] of a worker
+    def to_native(hands_on: false)
+      common = to_adopt
+      templates = Templates.collect(@templates.empty? ? TaskerCore.host.templates : @templates)
+      common.merge('handler_classes' => handler_classes(templates), 'templates' => templates.to_native, 'hands_on' => hands_on)
+    end
+
+    # @return [Hash{String=>Object}] of an adopter
+    def to_adopt
       host = TaskerCore.host
       host.configuration.announce(::Tasker.logger)
       host.load_handlers
-      templates = Templates.collect(@templates.empty? ? host.templates : @templates)
-      {
-        'config_dir' => @config_dir,
-        'overrides' => host.settings(@config_dir).to_a.reject { |key, _| @set.assoc(key) } + @set,
-        'handler_classes' => handler_classes(templates),
-        'templates' => templates.to_native
-      }
+      { 'config_dir' => @config_dir, 'overrides' => host.settings(@config_dir).to_a.reject { |key, _| @set.assoc(key) } + @set }
     end
 
     private

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative 'dispatch'
 require_relative 'errors'
 require_relative 'logging'
 require_relative 'pool'
@@ -10,7 +11,7 @@ require_relative 'step_handler'
 
 module TaskerCore
   # A worker in this process: Rust threads claim steps, keep leases and report; Ruby
-  # threads run the handlers.
+  # threads run the handlers, or enqueue the steps as jobs of the host, see {Dispatch}.
   #
   #   worker = TaskerCore::Worker.start(templates: 'config/tasks', concurrency: 10)
   #   worker.stop
@@ -64,6 +65,12 @@ module TaskerCore
     #   those that have a step for one of the handlers
     # @param concurrency [Integer, nil] handlers that run at once; nil for the setting
     #   `worker.concurrency`
+    # @param dispatch [Symbol, String, nil] `:inline` to run handlers here; `:active_job` or
+    #   `:sidekiq` to enqueue a job for each step, which a process of the host runs; nil for
+    #   what the application says, and that is inline unless it says something
+    # @param queue [String, Symbol, #call, nil] with a dispatch: the queue of the jobs, or what gives one for a
+    #   reference, a Hash with `namespace`, `step_name`, `handler_class` and more; nil for what
+    #   the application says, and that is `default` unless it says something
     # @param logger [::Logger, nil] nil for {TaskerCore.logger}
     # @param events [String, false, nil] name under which the events of orchestration are
     #   delivered to the subscribers in this process, see {Tasker::Events.listen}; nil for
@@ -72,10 +79,13 @@ module TaskerCore
     # @param native [#call, nil] makes the native worker of its options, for tests
     # @raise [ConfigurationError] if an option is of the wrong type
     def initialize(config_dir: nil, set: {}, handlers: nil, templates: nil, namespaces: nil,
-                   concurrency: nil, logger: nil, events: nil, registry: TaskerCore.registry, native: nil)
+                   concurrency: nil, dispatch: nil, queue: nil, logger: nil, events: nil,
+                   registry: TaskerCore.registry, native: nil)
       @listening = { name: events, config_dir: config_dir, set: set } unless events == false || native
       @settings = Settings.new(config_dir: config_dir, set: set, handlers: handlers, templates: templates,
                                namespaces: namespaces, concurrency: concurrency, registry: registry)
+      @queue = Dispatch.queue(dispatch || TaskerCore.host.dispatch, queue, default: TaskerCore.host.queue)
+      refuse_concurrency if @queue && concurrency
       @logger = logger || TaskerCore.logger
       @feeds = { config_dir: config_dir, set: set, logger: @logger }
       @registry = registry
@@ -89,15 +99,13 @@ module TaskerCore
     def start
       raise StartError, 'this worker has been started before: make another one' if @native
 
-      @native = @start.call(@settings.to_native)
-      @pool = Pool.new(size: @native.concurrency, logger: @logger,
-                       runner: Runner.new(registry: @registry, logger: @logger),
-                       on_exhausted: method(:give_up))
+      @native = @start.call(@settings.to_native(hands_on: !@queue.nil?))
+      @pool = @queue ? courier : pool
       @hooks = end_hooks
       @taker = Thread.new { take }
       @taker.name = 'tasker taker'
       @listener = ::Tasker::Events::Listener.of_worker(**@listening) if @listening
-      say(:info, 'worker started', worker_id: worker_id, address: address, concurrency: concurrency)
+      say(:info, 'worker started', worker_id: worker_id, address: address, **{ concurrency: concurrency, dispatch: @queue&.to_s }.compact)
       self
     end
 
@@ -163,7 +171,7 @@ module TaskerCore
       started.worker_id
     end
 
-    # @return [Integer] handlers that may run at once
+    # @return [Integer] handlers that may run at once, or steps that may wait as jobs
     def concurrency
       started.concurrency
     end
@@ -186,6 +194,21 @@ module TaskerCore
     rescue StandardError
       @native.stop
       raise
+    end
+
+    def refuse_concurrency
+      raise ConfigurationError, "concurrency: with this dispatch handlers run in the host's processes, as many at once as these run " \
+                                'jobs; worker.dispatch_limit says how many steps may wait there'
+    end
+
+    def pool
+      Pool.new(size: @native.concurrency, logger: @logger, runner: Runner.new(registry: @registry, logger: @logger),
+               on_exhausted: method(:give_up))
+    end
+
+    def courier
+      Dispatch::Courier.new(queue: @queue, worker_id: worker_id, limit: @native.concurrency, wait: @native.dispatch_wait_seconds,
+                            logger: @logger)
     end
 
     def started

@@ -63,9 +63,22 @@ module Fakes
       answer([:no_handler])
     end
 
+    def hand_back
+      answer([:hand_back])
+    end
+
+    def reference(worker_id)
+      { 'version' => 1, 'worker_id' => worker_id, 'step_id' => step_id, 'namespace' => namespace }
+    end
+
     # What the Rust side does at a timeout: the outcome first, then the word.
     def cancel!
       answer([:timeout])
+      @cancelled = true
+    end
+
+    # As when somebody has adopted it: nothing is answered here.
+    def lose!
       @cancelled = true
     end
 

@@ -8,6 +8,7 @@
 $LOAD_PATH.unshift(File.expand_path('../../lib', __dir__))
 require 'json'
 require 'rbs'
+require 'tasker_core/adopter'
 require 'tasker_core/submission'
 require 'tasker_core/worker'
 

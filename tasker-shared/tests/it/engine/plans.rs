@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use tasker_shared::config::Audit;
 use tasker_shared::store::submit::prepare;
+use tasker_shared::store::{AdoptConnection, Claimed, Handed};
 
-use super::harness::{success, Engine, NAMESPACE};
+use super::adopt::handed;
+use super::harness::{namespace, success, Engine, NAMESPACE};
 
 const HOT_TABLES: &str = "
     'tasker_workflow_steps', 'tasker_workflow_step_edges', 'tasker_tasks',
@@ -63,7 +65,7 @@ async fn settled(engine: &mut Engine) {
     drop(pooled);
     tasker_testkit::eventually("old backends to end", std::time::Duration::from_secs(10), || async {
         let old: i64 = engine
-            .count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '-- Applies the outcomes%' AND pid <> pg_backend_pid()")
+            .count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND (query LIKE '-- Applies the outcomes%' OR query LIKE '-- Takes over executions%') AND pid <> pg_backend_pid()")
             .await;
         (old == 0).then_some(())
     })
@@ -72,7 +74,9 @@ async fn settled(engine: &mut Engine) {
 
 /// Submits `tasks` tasks, runs them, and returns the index entries read for each
 /// of their steps. Fails if a table is scanned meanwhile.
-async fn cost_of(engine: &mut Engine, tasks: usize) -> f64 {
+///
+/// With `adopt` every execution goes over to somebody else before it is reported.
+async fn cost_of(engine: &mut Engine, tasks: usize, adopt: bool) -> f64 {
     let mut batch = Vec::new();
     for _ in 0..tasks {
         let request = json!({"name": "shape", "namespace": NAMESPACE, "context": {"n": 1}});
@@ -84,9 +88,12 @@ async fn cost_of(engine: &mut Engine, tasks: usize) -> f64 {
     let before = reads(engine).await;
     let mut steps = 0;
     loop {
-        let claimed = engine.claim(50).await;
+        let mut claimed = engine.claim(50).await;
         if claimed.is_empty() {
             break;
+        }
+        if adopt {
+            claimed = adopted(engine, &claimed).await;
         }
         steps += claimed.len();
         let reports = claimed
@@ -104,15 +111,28 @@ async fn cost_of(engine: &mut Engine, tasks: usize) -> f64 {
 
 #[tokio::test]
 async fn plans_made_on_empty_tables_never_scan_grown_ones() {
-    grow(Audit::Folded).await;
+    grow(Audit::Folded, false).await;
 }
 
 #[tokio::test]
 async fn plans_of_live_audit_never_scan_grown_tables_either() {
-    grow(Audit::Live).await;
+    grow(Audit::Live, false).await;
 }
 
-async fn grow(audit: Audit) {
+#[tokio::test]
+async fn plans_of_adoptions_never_scan_grown_tables_either() {
+    grow(Audit::Folded, true).await;
+}
+
+async fn adopted(engine: &Engine, claimed: &[Claimed]) -> Vec<Claimed> {
+    let handed: Vec<Handed> = claimed.iter().map(|c| handed(c.attempt)).collect();
+    // A connection for each: its counters are seen when it has ended.
+    let mut connection = AdoptConnection::open(&engine.store).await.unwrap();
+    let claim = connection.adopt(&namespace(), &handed).await.unwrap();
+    claim.steps
+}
+
+async fn grow(audit: Audit, adopt: bool) {
     let mut engine = Engine::with(|config| config.engine.audit = audit).await;
     let steps: &[(&str, &[&str])] = &[
         ("a", &[]),
@@ -124,15 +144,15 @@ async fn grow(audit: Audit) {
     // The statements are planned here, with next to nothing in the tables.
     engine.submit("shape", steps).await;
     engine.run_to_the_end().await;
-    let small = cost_of(&mut engine, 20).await;
+    let small = cost_of(&mut engine, 20, adopt).await;
     for _ in 0..20 {
-        cost_of(&mut engine, 50).await;
+        cost_of(&mut engine, 50, adopt).await;
     }
     sqlx::query("VACUUM ANALYZE")
         .execute(engine.store.pool())
         .await
         .unwrap();
-    let grown = cost_of(&mut engine, 20).await;
+    let grown = cost_of(&mut engine, 20, adopt).await;
     // A full walk over an index is as bad as a scan, and no scan to the counters.
     assert!(
         grown < small * 2.0,

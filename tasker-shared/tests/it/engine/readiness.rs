@@ -70,7 +70,7 @@ async fn standings(engine: &Engine) -> Vec<Standing> {
 /// The choice of the engine's own claim, unlimited and from the very first message on.
 /// It waits for locks: those of a verb that was refused go a moment after the refusal.
 fn claimable() -> String {
-    let (choice, _) = CLAIM.split_once(", leased AS (").unwrap();
+    let (choice, _) = CLAIM.split_once(", started AS (").unwrap();
     let choice = choice
         .replace("{queue}", &format!("q_steps_{NAMESPACE}"))
         .replace("$1", "NULL")

@@ -10,8 +10,9 @@ use magnus::{method, prelude::*, Error, IntoValue, RArray, RModule, RString, Rub
 use serde_json::Value as Json;
 use tasker_shared::domain::Outcome;
 use tasker_shared::store::records::{self, Fence, RecordError};
-use tasker_worker_foundation::StepEvent;
+use tasker_worker_foundation::{ExecutionId, StepEvent};
 
+use crate::adopt;
 use crate::decode::to_ruby;
 use crate::encode;
 use crate::entry::{entry, entry_of};
@@ -63,6 +64,19 @@ impl Execution {
             let handler_class = self.event().handler_class.clone();
             Ok(Outcome::NoHandler { handler_class })
         })
+    }
+
+    fn hand_back(&self) -> Result<bool, Error> {
+        self.answer(|_| Ok(Outcome::HandedBack))
+    }
+
+    /// What a job needs to adopt this execution of that worker.
+    fn reference(&self, worker_id: String) -> Result<Value, Error> {
+        entry(|_| to_ruby(&adopt::refer_to(self.event(), worker_id)))
+    }
+
+    pub(crate) fn id(&self) -> ExecutionId {
+        self.event().execution
     }
 
     fn progress(&self, value: Value) -> Result<(), Error> {
@@ -223,5 +237,7 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("progress", method!(Execution::progress, 1))?;
     class.define_method("succeed", method!(Execution::succeed, 1))?;
     class.define_method("fail", method!(Execution::fail, 1))?;
-    class.define_method("no_handler", method!(Execution::no_handler, 0))
+    class.define_method("no_handler", method!(Execution::no_handler, 0))?;
+    class.define_method("hand_back", method!(Execution::hand_back, 0))?;
+    class.define_method("reference", method!(Execution::reference, 1))
 }

@@ -10,6 +10,7 @@
 //!
 //! The extension is not safe for Ractors: only the main one may use it.
 
+mod adopt;
 mod decode;
 mod encode;
 mod entry;
@@ -37,6 +38,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     worker::define(ruby, native)?;
     execution::define(ruby, native)?;
     rows::define(ruby, native)?;
+    adopt::define(ruby, native)?;
     submission::define(ruby, native)?;
     feed::define(ruby, native)?;
     loopback::define(ruby, native)

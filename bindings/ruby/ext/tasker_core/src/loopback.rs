@@ -152,6 +152,7 @@ impl Loopback {
                 stop: CancellationToken::new(),
                 ended: Monitor::new(false),
                 concurrency,
+                dispatch_wait_seconds: 300,
                 handle: None,
             });
             let way: Arc<Monitor<Way>> = Arc::default();

@@ -1,4 +1,4 @@
-//! The options of `Native::Worker.start`: a Hash with String keys, read strictly.
+//! The options of `Native::Worker.start` and of the others that start: a Hash with String keys, read strictly.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// are configured.
     pub(crate) handler_classes: Vec<String>,
     pub(crate) templates: Vec<TemplateText>,
+    /// Ruby hands executions on to jobs of its host's queue, in whose processes
+    /// `Native::Adopter`s take them over.
+    pub(crate) hands_on: bool,
 }
 
 /// A template to register before the first claim.

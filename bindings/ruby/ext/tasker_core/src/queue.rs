@@ -171,6 +171,7 @@ pub(crate) struct RubyDispatch {
     pub(crate) queue: Arc<Queue>,
     pub(crate) handler_classes: Vec<String>,
     pub(crate) gather: OnceLock<Arc<Gather>>,
+    pub(crate) hands_on: bool,
 }
 
 impl Dispatch for RubyDispatch {
@@ -182,6 +183,10 @@ impl Dispatch for RubyDispatch {
     /// is none: then it answers so.
     fn has_handler(&self, _handler_class: &str) -> bool {
         true
+    }
+
+    fn hands_on(&self) -> bool {
+        self.hands_on
     }
 
     fn dispatch(&self, events: Vec<StepEvent>, sink: &CompletionSink) {

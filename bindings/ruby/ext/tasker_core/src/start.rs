@@ -5,6 +5,7 @@
 //! that its handlers are found in their namespaces from the beginning.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tasker_shared::config::{self, Config, ConfigSources};
@@ -24,6 +25,7 @@ pub(crate) struct Started {
     pub(crate) store: Store,
     pub(crate) queue: Arc<Queue>,
     pub(crate) concurrency: usize,
+    pub(crate) dispatch_wait_seconds: u64,
 }
 
 /// Why there is none.
@@ -89,17 +91,10 @@ static TELEMETRY: Mutex<Option<TelemetryGuard>> = Mutex::new(None);
 
 /// Starts a worker that runs until `stop` is cancelled. Call it inside its runtime.
 pub(crate) async fn start(options: Options, stop: CancellationToken) -> Result<Started, Failure> {
-    let sources = ConfigSources::from_process(options.config_dir, options.overrides);
-    let loaded = config::load(&sources).map_err(|error| {
-        Failure::new(
-            Kind::Configuration,
-            "configuration_refused",
-            error.to_string(),
-        )
-    })?;
-    begin_telemetry(&loaded.config)?;
-    tracing::debug!("effective configuration:\n{loaded}");
-    let config = loaded.config;
+    let mut config = configure(options.config_dir, options.overrides)?;
+    if options.hands_on {
+        config.worker.concurrency = config.worker.dispatch_limit;
+    }
     let parsed = parse(&options.templates)?;
     let store = Store::open(&config).await?;
     for template in &parsed {
@@ -112,6 +107,7 @@ pub(crate) async fn start(options: Options, stop: CancellationToken) -> Result<S
         gather: OnceLock::new(),
         queue: queue.clone(),
         handler_classes: options.handler_classes,
+        hands_on: options.hands_on,
     });
     let handle = Worker::start(&config, store.clone(), dispatch, stop).await?;
     Ok(Started {
@@ -119,7 +115,26 @@ pub(crate) async fn start(options: Options, stop: CancellationToken) -> Result<S
         store,
         queue,
         concurrency,
+        dispatch_wait_seconds: config.worker.dispatch_wait_seconds,
     })
+}
+
+/// Reads the configuration, and begins logs and traces as it says.
+pub(crate) fn configure(
+    config_dir: Option<PathBuf>,
+    overrides: Vec<(String, String)>,
+) -> Result<Config, Failure> {
+    let sources = ConfigSources::from_process(config_dir, overrides);
+    let loaded = config::load(&sources).map_err(|error| {
+        Failure::new(
+            Kind::Configuration,
+            "configuration_refused",
+            error.to_string(),
+        )
+    })?;
+    begin_telemetry(&loaded.config)?;
+    tracing::debug!("effective configuration:\n{loaded}");
+    Ok(loaded.config)
 }
 
 pub(crate) fn begin_telemetry(config: &Config) -> Result<(), Failure> {

@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) stop: CancellationToken,
     pub(crate) ended: Monitor<bool>,
     pub(crate) concurrency: usize,
+    pub(crate) dispatch_wait_seconds: u64,
     /// None without a database.
     pub(crate) handle: Option<WorkerHandle>,
 }
@@ -137,6 +138,10 @@ impl Worker {
         entry_of(self.owner, |_| Ok(self.inner.concurrency))
     }
 
+    fn dispatch_wait_seconds(&self) -> Result<u64, Error> {
+        entry_of(self.owner, |_| Ok(self.inner.dispatch_wait_seconds))
+    }
+
     fn ask<T>(&self, question: impl FnOnce(&WorkerHandle) -> T) -> Result<Option<T>, Error> {
         entry_of(self.owner, |_| Ok(self.inner.handle.as_ref().map(question)))
     }
@@ -222,6 +227,7 @@ fn inner_of(started: Started, runtime: &Runtime, stop: CancellationToken) -> Inn
         stop,
         ended: Monitor::new(false),
         concurrency: started.concurrency,
+        dispatch_wait_seconds: started.dispatch_wait_seconds,
         handle: Some(started.handle),
     }
 }
@@ -237,5 +243,9 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("worker_id", method!(Worker::worker_id, 0))?;
     class.define_method("steps_in_hand", method!(Worker::steps_in_hand, 0))?;
     class.define_method("rows", method!(Worker::rows, 0))?;
-    class.define_method("concurrency", method!(Worker::concurrency, 0))
+    class.define_method("concurrency", method!(Worker::concurrency, 0))?;
+    class.define_method(
+        "dispatch_wait_seconds",
+        method!(Worker::dispatch_wait_seconds, 0),
+    )
 }

@@ -23,6 +23,11 @@ module Tasker
         * **none**: accepted, and without effect. A worker says so at its start, once, for
           those that the host sets.
 
+        Beside these nine sections, `config.tasker_core.dispatch` of the application
+        (`:inline`, `:sidekiq` or `:active_job`) says how workers run steps, and
+        `config.tasker_core.queue` names the queue of the jobs. The options `dispatch` and
+        `queue` of a worker, and those of the program, stand above them.
+
         A value that is refused ends the start of a Rails application, and of a worker, with
         its place and what to do. So does a value of another type than its default.
       TEXT

@@ -51,6 +51,16 @@ module TaskerCore
       directory.directory? ? [directory.to_s] : []
     end
 
+    # @return [Symbol, String]
+    def dispatch
+      @application.config.tasker_core.dispatch || super
+    end
+
+    # @return [String, Symbol, #call, nil]
+    def queue
+      @application.config.tasker_core.queue
+    end
+
     # @return [Hash{String=>String}]
     def settings(config_dir)
       settings = super

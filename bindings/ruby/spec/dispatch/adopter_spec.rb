@@ -1,0 +1,110 @@
+# frozen_string_literal: true
+
+require 'runtime/fakes'
+require 'tasker_core'
+
+RSpec.describe TaskerCore::Adopter do
+  include_context 'with a runtime'
+
+  # The native side: gives what was offered for any reference, once.
+  let(:native) do
+    Class.new do
+      attr_reader :settled
+
+      def initialize(*executions)
+        @executions = executions
+        @settled = []
+      end
+
+      def adopt(_reference)
+        @executions.shift
+      end
+
+      def settle(execution)
+        raise 'not answered' if execution.answers.empty?
+
+        @settled << execution
+      end
+
+      def offer(execution)
+        @executions << execution
+        execution
+      end
+    end.new
+  end
+  let(:adopter) { described_class.new(registry: registry, logger: logger, native: ->(_) { native }) }
+  let(:reference) { { 'namespace' => 'shop', 'step_id' => 7 } }
+
+  def offered(&handler)
+    registry.register('Probe', handler)
+    native.offer(Fakes::Execution.new('Probe'))
+  end
+
+  it 'runs the handler and returns when its outcome is stored' do
+    execution = offered { |context| { 'step' => context.step_id } }
+    expect(adopter.perform(reference)).to be(true)
+    expect(take(execution.answers)).to eq([:succeed, { 'step' => 7 }])
+    expect(native.settled).to eq([execution])
+    expect([adopter.adopted, adopter.stale]).to eq([1, 0])
+  end
+
+  it 'does nothing for a step that has ended or is run elsewhere, and counts it' do
+    registry.register('Probe', ->(_) { raise 'run' })
+    expect(adopter.perform(reference)).to be(false)
+    expect([adopter.adopted, adopter.stale]).to eq([0, 1])
+    expect(lines).to match([include('level' => 'DEBUG', 'message' => 'the step of a job has ended or is run elsewhere', 'step_id' => 7)])
+  end
+
+  it 'raises nothing that a handler raises' do
+    [-> { raise 'broken' }, -> { exit 3 }, -> { raise NoMemoryError }, -> { throw :nobody }].each do |body|
+      execution = offered { |_| body.call }
+      expect(adopter.perform(reference)).to be(true)
+      expect(take(execution.answers).first).to eq(:fail)
+    end
+    expect(native.settled.size).to eq(4)
+  end
+
+  it 'gives the step back uncounted when the host takes its thread away, and lets that through' do
+    begun = Thread::Queue.new
+    execution = offered do |_|
+      begun << true
+      sleep
+    end
+    job = Thread.new { adopter.perform(reference) }
+    job.report_on_exception = false
+    take(begun)
+    shutdown = Class.new(Interrupt)
+    job.raise(shutdown, 'shut down')
+    expect { job.join(SpecSupport::PATIENCE) }.to raise_error(shutdown)
+    expect(take(execution.answers)).to eq([:hand_back])
+    expect(execution.answers).to be_empty
+    expect(native.settled).to eq([execution])
+  end
+
+  it 'runs what is wrapped around handlers once' do
+    calls = []
+    around = TaskerCore.around_handler do |call, execution|
+      calls << execution.step_id
+      call.call
+    end
+    offered { |_| calls << :handler }
+    adopter.perform(reference)
+    expect(calls).to eq([7, :handler])
+  ensure
+    TaskerCore.around.remove(around)
+  end
+
+  it 'is of no use in a child of its process' do
+    adopter
+    reader, writer = IO.pipe
+    Process.wait(fork do
+      adopter.perform(reference)
+    rescue TaskerCore::ForkError => e
+      writer.write(e.message)
+    ensure
+      exit!
+    end)
+    writer.close
+    expect(reader.read).to eq('this adopter belongs to the parent process: open one in the child')
+  end
+end
