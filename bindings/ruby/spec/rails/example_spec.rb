@@ -25,7 +25,7 @@ RSpec.describe 'examples/rails' do
       'hand_over' => { 'number' => id, 'customer' => 'Ada', 'price' => '64.0', 'order' => "P-#{id}", 'closed' => true }
     )
     expect(stack.step(task['task_id'], 'order_parts')['attempts']).to eq(2)
-    expect(stack.sql('SELECT customer, price, faults FROM tickets')).to eq([{ 'customer' => 'Ada', 'price' => '64.00', 'faults' => 'brake, light' }])
+    expect(stack.sql('SELECT customer, price, faults FROM tickets WHERE number = $1', id)).to eq([{ 'customer' => 'Ada', 'price' => '64.00', 'faults' => 'brake, light' }])
     expect(worker.output).to include('ordering parts for brake and light', '"phone":"[FILTERED]"', 'cache.default_ttl (config/initializers/tasker.rb:')
     expect(worker.output).not_to include('555 0199')
     worker.signal('TERM')
