@@ -1,6 +1,7 @@
 //! Events of orchestration, read from the audit trail.
 
 mod order;
+mod plans;
 mod sharing;
 
 use std::collections::BTreeMap;

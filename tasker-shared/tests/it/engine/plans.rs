@@ -17,14 +17,14 @@ const HOT_TABLES: &str = "
     'q_steps_tests'";
 
 /// What has been read of the hot tables so far.
-struct Reads {
+pub(super) struct Reads {
     /// Sequential scans by table.
-    scans: BTreeMap<String, i64>,
+    pub(super) scans: BTreeMap<String, i64>,
     /// Entries of their indexes.
-    entries: i64,
+    pub(super) entries: i64,
 }
 
-async fn reads(engine: &Engine) -> Reads {
+pub(super) async fn reads(engine: &Engine) -> Reads {
     let scans = format!(
         "SELECT relname, COALESCE(seq_scan, 0)::bigint FROM pg_stat_user_tables WHERE relname IN ({HOT_TABLES})"
     );
