@@ -4,6 +4,8 @@
 -- LOCKS: the cursor. Of the trail nothing is locked: one statement, so one snapshot, and
 --   what one transaction wrote to both tables is seen in both or in neither.
 -- Plan: both primary keys from the positions on, at most $4 entries; by key from there.
+--   Each gap is a look of its own (LATERAL, LIMIT): as a join the planner would walk the
+--   whole index for the order it is wanted in.
 -- ORDER: ids are drawn before their transactions commit, so what is missing between the
 --   first and the last id seen may still come. Each head says which ids those are.
 -- $1 name, $2 fence, $3 lease in ms, $4 most rows of each table, $5 position of tasks,
@@ -20,13 +22,15 @@ WITH held AS (
     SELECT id FROM tasker_task_transitions WHERE id > $5 ORDER BY id LIMIT $4
 ), task_late AS MATERIALIZED (
     SELECT x.id FROM unnest($6::bigint[], $7::bigint[]) AS gap(first, last)
-      JOIN tasker_task_transitions x ON x.id BETWEEN gap.first AND gap.last
+     CROSS JOIN LATERAL (SELECT id FROM tasker_task_transitions
+                          WHERE id BETWEEN gap.first AND gap.last ORDER BY id LIMIT $4) x
      ORDER BY x.id LIMIT $4
 ), step_next AS MATERIALIZED (
     SELECT id FROM tasker_workflow_step_transitions WHERE id > $8 ORDER BY id LIMIT $4
 ), step_late AS MATERIALIZED (
     SELECT x.id FROM unnest($9::bigint[], $10::bigint[]) AS gap(first, last)
-      JOIN tasker_workflow_step_transitions x ON x.id BETWEEN gap.first AND gap.last
+     CROSS JOIN LATERAL (SELECT id FROM tasker_workflow_step_transitions
+                          WHERE id BETWEEN gap.first AND gap.last ORDER BY id LIMIT $4) x
      ORDER BY x.id LIMIT $4
 )
 SELECT 'snapshot' AS kind, 0::bigint AS id,
