@@ -64,6 +64,30 @@ module TaskerCore
       new(name.to_s, (native || ->(given) { Native::EventFeed.start(given) }).call(options), delivery)
     end
 
+    @running = [].freeze
+    @lock = Thread::Mutex.new
+
+    class << self
+      # A step has ended in this process, and with it maybe its task: the feeds of this
+      # process look soon, however long nothing has happened.
+      #
+      # @api private
+      # @return [void]
+      def hurry
+        @running.each(&:hurry)
+      end
+
+      # @api private
+      def add(feed)
+        @lock.synchronize { @running = [*@running, feed].freeze }
+      end
+
+      # @api private
+      def remove(feed)
+        @lock.synchronize { @running = @running.reject { |other| other.equal?(feed) }.freeze }
+      end
+    end
+
     # @return [Array<String>] the identifiers that orchestration raises
     def self.events
       Native::EVENTS
@@ -77,8 +101,16 @@ module TaskerCore
       @name = name
       @native = native
       @delivery = delivery
+      @pid = Process.pid
+      self.class.add(self)
       @thread = Thread.new { deliver }
       @thread.name = 'tasker events'
+    end
+
+    # @api private
+    # @return [void]
+    def hurry
+      @native.hurry if @pid == Process.pid
     end
 
     # Begins to stop: what the block has in hand is finished, and nothing more is read.
@@ -86,6 +118,7 @@ module TaskerCore
     #
     # @return [self]
     def stop
+      self.class.remove(self)
       @native.stop
       @delivery.stop
       self
@@ -122,6 +155,7 @@ module TaskerCore
         @native.ack(batch, *counts)
       end
     ensure
+      self.class.remove(self)
       # Whatever ended the thread: another process may read.
       @native.abandon
     end

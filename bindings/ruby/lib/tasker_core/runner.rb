@@ -3,6 +3,7 @@
 require_relative 'around'
 require_relative 'context'
 require_relative 'errors'
+require_relative 'event_feed'
 require_relative 'failure'
 require_relative 'logging'
 require_relative 'records'
@@ -54,7 +55,8 @@ module TaskerCore
       failed(execution, e)
     ensure
       # Thread.exit and Thread#kill cannot be rescued, but they do come by here.
-      answer(execution, Failure.panic('the handler ended its thread (Thread.exit or Thread#kill)')) unless answered
+      answer_and_say(execution, Failure.panic('the handler ended its thread (Thread.exit or Thread#kill)')) unless answered
+      EventFeed.hurry
     end
 
     private
@@ -63,14 +65,27 @@ module TaskerCore
       resolved = @registry.resolve(execution.handler_class)
       case resolved.kind
       when :engine then (@engine ||= engine).run(execution, resolved.target)
-      when :call then finish(execution, resolved.target.new.call(context(execution)))
-      else finish(execution, resolved.target.call(context(execution)))
+      when :call then perform(execution) { resolved.target.new.call(context(execution)) }
+      else perform(execution) { resolved.target.call(context(execution)) }
       end
     rescue UnknownHandler => e
       # One that a handler raised for its own reasons is that handler's failure.
       raise if resolved
 
       unknown(execution, e)
+    end
+
+    def perform(execution)
+      events = events_of(execution)
+      events&.began
+      value = yield
+      counted = finish(execution, value)
+      events&.completed(value) if counted
+    end
+
+    # Those of the engine's API, where that is loaded.
+    def events_of(execution)
+      ::Tasker::Compat::StepEvents.new(execution) if defined?(::Tasker::Compat::StepEvents)
     end
 
     def context(execution)
@@ -130,10 +145,17 @@ module TaskerCore
       return if forked?
 
       report = Failure.of(error)
-      counted = answer(execution, report)
+      counted = answer_and_say(execution, report)
       level = report['kind'] == 'panic' ? :error : :warn
       tell(execution, level, "attempt failed: #{report['message']}",
            error_class: report['error_class'], kind: report['kind'], stale: !counted)
+    end
+
+    # @return [Boolean] whether it counted
+    def answer_and_say(execution, report)
+      counted = answer(execution, report)
+      events_of(execution)&.failed(report) if counted
+      counted
     end
 
     # Never raises: a report that cannot be made is tried without what is in its way.

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'support/helper'
+require 'tasker_core/runner'
 
 RSpec.describe 'Events of an execution', :tasker do
   common = %i[task_id step_id step_name started_at completed_at attempt_number retry_limit event_type timestamp]
@@ -103,5 +104,58 @@ RSpec.describe 'Events of an execution', :tasker do
       def process(*) = 1
     end
     expect(run(klass).succeeded).to eq([1])
+  end
+
+  describe 'of what the engine\'s API does not run' do
+    def perform(**facts, &block)
+      registry = TaskerCore::Registry.new
+      registry.register('New', &block)
+      execution = FakeExecution.new(handler_class: 'New', **facts)
+      runner = TaskerCore::Runner.new(registry: registry, logger: Logger.new(@log), around: TaskerCore::Around.new)
+      # As a pool has it: the end of its thread is no end of the step.
+      Thread.new { runner.call(execution) }.tap { |thread| thread.report_on_exception = false }.join
+      execution
+    end
+
+    it 'are the same for handlers of the new style' do
+      events = events_of { perform(context: { 'a' => 1 }) { |_context| { 'ok' => true } } }
+      expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle step.completed])
+      expect(events.first.last).to include(step_inputs: { 'a' => 1 }, attempt_number: 0)
+      expect(events.last.last).to include(step_results: { 'ok' => true }, attempt_number: 1, event_type: 'completed')
+    end
+
+    it 'tell of results as they are stored' do
+      point = Struct.new(:x, keyword_init: true)
+      events = events_of { Tasker::Compat::StepEvents.new(FakeExecution.new).completed(points: [point.new(x: :left)]) }
+      expect(events.last.last).to include(step_results: { 'points' => [{ 'x' => 'left' }] })
+    end
+
+    it 'tell of their failures' do
+      events = events_of { perform(previous_results: { 'kept' => 1 }) { |_context| raise TaskerCore::PermanentError, 'no' } }
+      expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle step.failed])
+      expect(events.last.last).to include(error_message: 'no', error_class: 'TaskerCore::PermanentError',
+                                          step_results: include('kept' => 1, 'error' => 'no'))
+    end
+
+    it 'tell of an attempt that ends its thread or would end the process' do
+      stub_const('Leaves', Class.new(Tasker::StepHandler::Base) { def process(*) = exit })
+      [-> { perform { |_context| Thread.exit } }, -> { perform { |_context| exit } }, lambda {
+        registry = TaskerCore::Registry.new
+        TaskerCore::Runner.new(registry: registry, logger: Logger.new(@log), around: TaskerCore::Around.new)
+                          .call(FakeExecution.new(handler_class: 'Leaves'))
+      }].each do |attempt|
+        events = events_of(&attempt)
+        expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle step.failed])
+      end
+    end
+
+    it 'are left out where the outcome no longer counts' do
+      expect(events_of { perform(counts: false) { |_context| 1 } }.map(&:first)).to eq(%w[step.execution_requested step.before_handle])
+    end
+
+    it 'cost nothing where nobody has subscribed' do
+      expect(Tasker::Compat::Records).not_to receive(:new)
+      expect(perform { |_context| 1 }.succeeded).to eq([1])
+    end
   end
 end

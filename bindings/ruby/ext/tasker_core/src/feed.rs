@@ -36,6 +36,8 @@ pub(super) struct Inner {
     state: Monitor<State>,
     /// A batch was acknowledged.
     acknowledged: Notify,
+    /// Something may have happened that there are events of.
+    pub(super) hurried: Notify,
     pub(super) stop: CancellationToken,
     ended: Monitor<bool>,
 }
@@ -159,6 +161,13 @@ impl EventFeed {
         })
     }
 
+    fn hurry(&self) -> Result<(), Error> {
+        entry_of(self.owner, |_| {
+            self.inner.hurried.notify_one();
+            Ok(())
+        })
+    }
+
     fn stop(&self) -> Result<(), Error> {
         entry_of(self.owner, |_| {
             self.inner.stop.cancel();
@@ -258,6 +267,7 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_singleton_method("start", function!(EventFeed::start, 1))?;
     class.define_method("take", method!(EventFeed::take, 0))?;
     class.define_method("ack", method!(EventFeed::ack, 3))?;
+    class.define_method("hurry", method!(EventFeed::hurry, 0))?;
     class.define_method("stop", method!(EventFeed::stop, 0))?;
     class.define_method("abandon", method!(EventFeed::abandon, 0))?;
     class.define_method("join", method!(EventFeed::join, 1))?;

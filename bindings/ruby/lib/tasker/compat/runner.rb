@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'records'
+require_relative 'step_events'
 
 module Tasker
   # What makes handlers of the Rails engine run on this one.

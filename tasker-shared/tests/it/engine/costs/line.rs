@@ -88,6 +88,8 @@ impl Line {
         template.namespace = Namespace::parse(namespace).unwrap();
         let store = &self.meter.engine.store;
         templates::register(store, &template).await.unwrap();
+        // Its wake is sent in the background, and would be counted with what comes next.
+        store.hub().finish().await;
     }
 
     /// Submits a task of each of these templates, `(namespace, name)`, together.

@@ -1,7 +1,8 @@
 //! The loop that reads a subscription: takes the lease, looks, hands over, moves on.
 //!
 //! An idle subscription costs a statement for each look: `engine.poll_interval_ms` apart
-//! once nothing has happened for a few seconds, less before. A process that waits for the
+//! once nothing has happened for a few seconds, less before, and less after a step has ended
+//! in this process, for that may be the end of its task. A process that waits for the
 //! lease asks for it every third of one. Whatever fails is begun anew after a pause, with
 //! a new connection: what was not acknowledged is read again.
 
@@ -181,8 +182,7 @@ impl Reader {
                 }
             }
             if !look.more {
-                sleep(inner, jittered(rest)).await;
-                rest = (rest * 2).min(longest);
+                rest = rest_for(inner, rest).await.min(longest);
             }
         }
         Ok(())
@@ -218,6 +218,17 @@ impl Reader {
             }
         }
     }
+}
+
+/// Rests, and says how long the next rest is if nothing is found.
+async fn rest_for(inner: &Inner, rest: Duration) -> Duration {
+    tokio::select! {
+        () = sleep(inner, jittered(rest)) => return rest * 2,
+        // However many steps end, it looks no more often than it does after a find.
+        () = inner.hurried.notified(), if rest > FIRST_REST => {}
+    }
+    sleep(inner, FIRST_REST).await;
+    FIRST_REST * 2
 }
 
 /// Sleeps, unless the feed is stopped.
