@@ -145,6 +145,7 @@ fn judge(message: &str) -> Result<usize> {
             retry_limit: report.attempt.retry_limit.unsigned_abs(),
             retryable: report.attempt.retryable,
             max_requested_delay_ms: 86_400_000,
+            offered: 0,
         };
         decide(report.outcome, limits, &policy, &mut chance)
     });

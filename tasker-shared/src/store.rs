@@ -26,6 +26,7 @@ pub mod health;
 pub mod migrate;
 mod open;
 pub mod operate;
+mod parked;
 pub mod queue;
 pub mod read;
 pub mod records;

@@ -21,7 +21,8 @@ module RubyReport
   FOLDER = 'benchmarks-ruby'
   RECORDS = "#{FOLDER}/records.jsonl".freeze
   PAGE = "#{FOLDER}.md".freeze
-  SCRIPTS = { 'native.rb' => [], 'workflow.rb' => %w[4000 16], 'memory.rb' => [], 'soak.rb' => %w[40 10 16] }.freeze
+  SCRIPTS = { 'native.rb' => [], 'workflow.rb' => %w[4000 16], 'memory.rb' => [], 'feed.rb' => [],
+              'soak.rb' => %w[40 100 16] }.freeze
 
   # A figure that was promised: how it is called, where it is found, its unit and bounds.
   Target = Struct.new(:what, :bench, :value, :unit, :better, :gate, :aim, keyword_init: true) do
@@ -156,7 +157,7 @@ module RubyReport
     parts = [INTRODUCTION, '## The machine', table(%w[what value], machine_rows(records)), '## Targets', WORDS,
              table(%w[target measured gate aim met?], target_rows(records))]
     parts << '![Events and steps a second, measured and promised](benchmarks-ruby/rates.svg)' if charts.include?('rates')
-    parts += ['## At full load, round after round', SOAK, soak_words(records)]
+    parts += ['## Events of orchestration', FEED, feed_words(records), '## At full load, round after round', SOAK, soak_words(records)]
     parts << '![Memory after each round](benchmarks-ruby/soak.svg)' if charts.include?('soak')
     "#{parts.join("\n\n")}\n"
   end
@@ -170,6 +171,11 @@ module RubyReport
       value = measured(records, target)
       [target.what, value ? "#{number(value)} #{target.unit}" : '', target.bound(target.gate), target.bound(target.aim), target.met(value)]
     end
+  end
+
+  def feed_words(records)
+    feed = records.find { |record| record['bench'] == 'feed' } or return 'Not measured.'
+    "#{number(feed['feed_events_per_second'])} events a second, those of #{number(feed['steps_per_second'])} steps."
   end
 
   def soak_words(records)
@@ -211,8 +217,13 @@ module RubyReport
     machine, takes from them.
   TEXT
 
+  FEED = <<~TEXT.chomp
+    A feed reads all events of finished tasks, chains of ten steps, from the beginning of the
+    audit trail, and a block counts them (`bench/feed.rb`).
+  TEXT
+
   SOAK = <<~TEXT.chomp
-    Rounds of 5,000 steps in both styles of handlers, a tenth of them failing once
+    Rounds of tasks of 500 steps in both styles of handlers, a tenth of the steps failing once
     (`bench/soak.rb`). After each round garbage is collected and what is left is counted; later
     rounds must have no more than earlier ones.
   TEXT

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{json, Map, Value};
 
 use super::json::{check_json, JsonLimits};
-use super::retry::RetryPolicy;
+use super::retry::{Backoff, RetryPolicy};
 
 /// Why an attempt failed, as the engine sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,6 +290,8 @@ pub struct AttemptLimits {
     /// The longest pause a handler is granted, so that a hostile header cannot
     /// park a step for ever.
     pub max_requested_delay_ms: u64,
+    /// How often the step came to a worker without its handler lately, this time included.
+    pub offered: u32,
 }
 
 /// What the store does to the step.
@@ -310,8 +312,13 @@ pub enum Change {
     },
 }
 
-/// Pause before a step without a handler is offered again.
-const NO_HANDLER_DELAY_MS: u64 = 5_000;
+/// Pauses before a step is offered again that came to a worker without its handler.
+const OFFERS: RetryPolicy = RetryPolicy {
+    backoff: Backoff::Exponential,
+    base_ms: 50,
+    max_ms: 5_000,
+    jitter: false,
+};
 
 /// Judges an outcome: the only place where it is decided whether a failed
 /// attempt is followed by another.
@@ -326,7 +333,7 @@ pub fn decide(
         Outcome::HandedBack => Change::HandBack,
         Outcome::NoHandler { handler_class } => Change::Park {
             handler_class,
-            delay_ms: NO_HANDLER_DELAY_MS,
+            delay_ms: OFFERS.ceiling_ms(limits.offered),
         },
         Outcome::Failure { error } => {
             let exhausted = limits.attempt >= limits.retry_limit;
@@ -358,6 +365,7 @@ mod tests {
             retry_limit,
             retryable,
             max_requested_delay_ms: DAY_MS,
+            offered: 0,
         }
     }
 
@@ -424,6 +432,28 @@ mod tests {
             judge(StepError::lost(), limits(3, 3, true)),
             Change::Fail { .. }
         ));
+    }
+
+    #[test]
+    fn a_step_without_a_handler_is_offered_soon_and_then_ever_more_rarely() {
+        let pause = |offered| {
+            let outcome = Outcome::NoHandler {
+                handler_class: "Far::Away".to_owned(),
+            };
+            let limits = AttemptLimits {
+                offered,
+                ..limits(1, 3, true)
+            };
+            let mut rng = StdRng::seed_from_u64(7);
+            match decide(outcome, limits, &RetryPolicy::default(), &mut rng) {
+                Change::Park { delay_ms, .. } => delay_ms,
+                other => panic!("parked expected, not {other:?}"),
+            }
+        };
+        assert_eq!(
+            [1, 2, 3, 7, 8, u32::MAX].map(pause),
+            [50, 100, 200, 3_200, 5_000, 5_000]
+        );
     }
 
     const SMALL: JsonLimits = JsonLimits {

@@ -6,12 +6,14 @@
 //! it directly.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Instant;
 
 use serde_json::{json, Value};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::claim::start_audit;
+use super::parked::Parked;
 use super::take::{self, Room, Taken};
 use super::{queue, Attempt, Report, Store, StoreError, BATCH_PATH};
 use crate::config::Audit;
@@ -60,6 +62,7 @@ pub struct AdvanceConnection {
     pub(super) connection: PgConnection,
     store: Store,
     statements: HashMap<Namespace, Statements>,
+    parked: Parked,
 }
 
 /// Of one namespace.
@@ -86,6 +89,7 @@ impl AdvanceConnection {
             connection: store.dedicated(&BATCH_PATH).await?,
             store: store.clone(),
             statements: HashMap::new(),
+            parked: Parked::default(),
         })
     }
 
@@ -187,14 +191,22 @@ impl AdvanceConnection {
             .await
     }
 
-    async fn judge(&self, report: Report) -> Result<(Namespace, (Attempt, Decided)), StoreError> {
+    async fn judge(
+        &mut self,
+        report: Report,
+    ) -> Result<(Namespace, (Attempt, Decided)), StoreError> {
         let attempt = report.attempt;
         let definition = self.store.definition(attempt.definition_id).await?;
+        let offered = match report.outcome {
+            Outcome::NoHandler { .. } => self.parked.count(attempt.step_id, Instant::now()),
+            _ => 0,
+        };
         let limits = AttemptLimits {
             attempt: attempt.attempt.unsigned_abs(),
             retry_limit: attempt.retry_limit.unsigned_abs(),
             retryable: attempt.retryable,
             max_requested_delay_ms: self.store.engine().retry_after_max_seconds * 1000,
+            offered,
         };
         let policy = definition.retry_policy(attempt.named_step_id);
         let change = decide(report.outcome, limits, &policy, &mut rand::rng());
@@ -219,7 +231,7 @@ impl AdvanceConnection {
             .or_insert_with(|| Statements::of(namespace, audit));
         let batch = Batch::of(decided);
         let go_on = most > 0 && !room.after.is_empty();
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         let mut query = sqlx::query(if go_on {
             &statements.take
         } else {
