@@ -301,8 +301,12 @@ pub enum Change {
     Complete { results: Value },
     /// Record the failure and try again after `delay_ms`.
     Retry { error: StepError, delay_ms: u64 },
-    /// Record the failure for good.
-    Fail { error: StepError },
+    /// Record the failure for good, and how long the handler asked to wait: the Rails
+    /// engine shows it whether or not another attempt follows.
+    Fail {
+        error: StepError,
+        asked_ms: Option<u64>,
+    },
     /// Uncount the attempt and enqueue the step again at once.
     HandBack,
     /// Uncount the attempt and look for a worker again after `delay_ms`.
@@ -337,13 +341,16 @@ pub fn decide(
         },
         Outcome::Failure { error } => {
             let exhausted = limits.attempt >= limits.retry_limit;
+            let asked_ms = error
+                .retry_after_ms
+                .map(|asked| asked.min(limits.max_requested_delay_ms));
             if error.kind == FailureKind::Permanent || !limits.retryable || exhausted {
-                return Change::Fail { error };
+                return Change::Fail { error, asked_ms };
             }
-            let delay_ms = match (error.kind, error.retry_after_ms) {
+            let delay_ms = match (error.kind, asked_ms) {
                 // The lease that ran out has been pause enough.
                 (FailureKind::Lost, _) => 0,
-                (_, Some(requested)) => requested.min(limits.max_requested_delay_ms),
+                (_, Some(asked)) => asked,
                 (_, None) => policy.delay_ms(limits.attempt, rng),
             };
             Change::Retry { error, delay_ms }
@@ -420,6 +427,18 @@ mod tests {
             panic!("retry expected");
         };
         assert_eq!(delay_ms, DAY_MS);
+    }
+
+    #[test]
+    fn a_requested_delay_is_kept_where_no_attempt_follows() {
+        let hour = StepError::retryable_after("429", Duration::from_secs(3600));
+        for limits in [limits(3, 3, true), limits(1, 3, false)] {
+            let change = judge(hour.clone(), limits);
+            let Change::Fail { asked_ms, .. } = change else {
+                panic!("an end expected, not {change:?}");
+            };
+            assert_eq!(asked_ms, Some(3_600_000));
+        }
     }
 
     #[test]

@@ -355,10 +355,13 @@ impl Decided {
             },
             Change::Retry { error, delay_ms } => Self {
                 delay_ms: delay_ms as i64,
-                backoff_seconds: error.retry_after_ms.map(|_| delay_ms.div_ceil(1000) as i32),
+                backoff_seconds: error.retry_after_ms.map(|_| in_seconds(delay_ms)),
                 ..plain(code::RETRY).failing(error, stored)
             },
-            Change::Fail { error } => plain(code::FAIL).failing(error, stored),
+            Change::Fail { error, asked_ms } => Self {
+                backoff_seconds: asked_ms.map(in_seconds),
+                ..plain(code::FAIL).failing(error, stored)
+            },
             Change::HandBack => plain(code::HAND_BACK),
             Change::Park {
                 handler_class,
@@ -387,6 +390,11 @@ impl Decided {
             ..self
         }
     }
+}
+
+/// As the column of the Rails engine has it.
+fn in_seconds(delay_ms: u64) -> i32 {
+    i32::try_from(delay_ms.div_ceil(1000)).unwrap_or(i32::MAX)
 }
 
 /// The parameter arrays of advance.sql.

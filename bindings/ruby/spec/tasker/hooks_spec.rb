@@ -56,6 +56,16 @@ RSpec.describe Tasker::Compat::Hooks, :tasker do
       expect(execution.saved_inputs).to eq('of' => 'charge', 'who' => 'ada')
     end
 
+    it 'fails the step for good that would run without what the hook asks for' do
+      workflow do
+        def establish_step_dependencies_and_defaults(_task, steps) = steps.last.add_provides_edge!(steps.first)
+      end
+      execution = nil
+      expect(counted { execution = run_charge }).to eq(called: 1, failed: 1)
+      expect(execution.failed).to include('kind' => 'permanent', 'error_class' => 'Tasker::UnsupportedError',
+                                                 'message' => include('declare depends_on_steps'))
+    end
+
     it 'stores nothing that is only assigned' do
       workflow do
         def establish_step_dependencies_and_defaults(_task, steps) = steps.each { |step| step.inputs = { seen: true } }

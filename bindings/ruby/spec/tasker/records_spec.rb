@@ -31,6 +31,13 @@ RSpec.describe Tasker::Compat::Records, :tasker do
     expect(execution.steps_reads).to eq(0)
   end
 
+  it 'says of what searches a relation what to use of a list' do
+    expect(task.workflow_steps.select(&:complete?).map(&:name)).to eq(['fetch'])
+    [task.workflow_steps, task.task_annotations].each do |list|
+      expect { list.where(name: 'fetch') }.to raise_error(Tasker::UnsupportedError, /where: .* use select/)
+    end
+  end
+
   it 'offers what handlers read of their step' do
     expect(step).to have_attributes(id: 71, workflow_step_id: 71, name: 'charge', status: 'in_progress', attempts: 1,
                                     retry_limit: 3, retryable: true, inputs: { 'who' => 'ada' }, processed: false,

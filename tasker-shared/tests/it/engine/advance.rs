@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::config::Audit;
-use tasker_shared::domain::{Outcome, State, StepError};
+use tasker_shared::domain::{FailureKind, Outcome, State, StepError};
 use tasker_shared::store::{read, Reach, Report};
 use tasker_shared::wire::StepPhase;
 
@@ -313,6 +313,20 @@ async fn a_server_requested_delay_prevails_and_is_shown_to_rails() {
     engine.make_due().await;
     let look = engine.look(Reach::Front).await;
     assert_eq!(look.delays.due, [super::harness::namespace()]);
+    engine.verify().await;
+}
+
+#[tokio::test]
+async fn a_delay_asked_for_at_the_end_of_a_step_is_shown_to_rails_too() {
+    let mut engine = Engine::new().await;
+    let task = engine.submit("one", &[("only", &[])]).await;
+    let attempt = engine.claim_one().await;
+    let mut error = StepError::retryable_after("503", std::time::Duration::from_secs(300));
+    error.kind = FailureKind::Permanent;
+    engine.fail(attempt, error).await;
+    assert_eq!(engine.state(task.task_id).await, State::Error);
+    let seconds = "SELECT backoff_request_seconds::bigint FROM tasker_workflow_steps";
+    assert_eq!(engine.count(seconds).await, 300);
     engine.verify().await;
 }
 

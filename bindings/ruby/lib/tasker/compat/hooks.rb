@@ -5,7 +5,8 @@ module Tasker
     # Calls the hooks of task handlers. They cost something only where they are overridden.
     #
     # One that raises is logged and counted, and changes no outcome: of the engine's loop,
-    # which it would have ended, nothing is left here.
+    # which it would have ended, nothing is left here. But where the defaults of a workflow
+    # are what cannot be had here, the step must not run as if they were set.
     #
     # @api private
     class Hooks
@@ -35,12 +36,15 @@ module Tasker
         #
         # @yieldreturn [Array, nil]
         # @return [void]
+        # @raise [UnsupportedError] of {DEFAULTS}
         def call(task_handler, hook, task)
           arguments = yield or return
           count(:called)
           task_handler.send(hook, *arguments)
         rescue *ITS_OWN => e
           count(:failed)
+          raise if hook == DEFAULTS && e.is_a?(UnsupportedError)
+
           Tasker.logger.error("hook #{hook} of #{task.full_name} raised for task #{task.task_id}: #{Failure.message_of(e)} " \
                               "(#{e.class})#{" at #{e.backtrace.first}" if e.backtrace}; nothing else of the task changes")
         end

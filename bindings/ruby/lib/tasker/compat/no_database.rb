@@ -17,6 +17,23 @@ module Tasker
         end
       end
 
+      # What would search a relation, on what is a list here.
+      #
+      # @api private
+      module List
+        METHODS = %i[
+          where find_by find_by! includes preload eager_load joins order reorder limit offset distinct exists?
+          find_each update_all destroy_all delete_all
+        ].freeze
+
+        METHODS.each do |name|
+          define_method(name) do |*_args, **_options, &_block|
+            raise UnsupportedError, "#{name}: what a task has is a list here, and no relation; use select, find, sort_by and " \
+                                    'the like with a block'
+          end
+        end
+      end
+
       # @api private
       def self.refusal(model, method)
         "#{model.name}.#{method} needs a connection to Tasker's tables, which there is not here; #{remedy(model.name)}"

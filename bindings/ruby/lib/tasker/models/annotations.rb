@@ -186,6 +186,7 @@ module Tasker
     # The annotations of a task, read when they are first looked at.
     class OfTask
       include Enumerable
+      include Compat::NoDatabase::List
 
       # @param task [Task]
       def initialize(task)

@@ -12,6 +12,11 @@ module Tasker
   # engine, changes stay in memory until {#save!} stores them. What is not sent with a
   # step is read from the database when it is first asked for, once.
   class Task
+    # All steps of a task.
+    class Steps < Array
+      include Compat::NoDatabase::List
+    end
+
     extend Compat::NoDatabase
     include TaskReports
     include TaskSaving
@@ -105,7 +110,7 @@ module Tasker
 
     # @return [Array<WorkflowStep>] all steps, in the order of the template
     def workflow_steps
-      sequence ? sequence.steps : []
+      Steps.new(sequence ? sequence.steps : [])
     end
 
     # @return [WorkflowStep, nil]
