@@ -94,7 +94,11 @@ async fn turn(
     room: Vec<Room>,
 ) -> Result<Turn, StoreError> {
     if connection.is_none() {
-        *connection = Some(ClaimConnection::open(&shared.store, namespace).await?);
+        *connection = Some(if shared.dispatch.hands_on() {
+            ClaimConnection::open_to_hand_on(&shared.store, namespace).await?
+        } else {
+            ClaimConnection::open(&shared.store, namespace).await?
+        });
     }
     let Some(open) = connection else {
         return Ok(Turn::default());

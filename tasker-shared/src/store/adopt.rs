@@ -18,6 +18,10 @@ const ADOPT: &str = concat!(
     include_str!("sql/claimed.sql")
 );
 
+/// In `sql/claimed.sql`: from now on the execution is lost with its process.
+const TAKEN_ON: &str = ",
+           message = q.message - 'handed_on'";
+
 /// Which leases their holder has no more. Plan: the queue's primary key.
 const GONE: &str = "
     SELECT h.msg_id
@@ -115,7 +119,10 @@ fn of<'a>(
         .entry(namespace.clone())
         .or_insert_with(|| Statements {
             // The start of the attempt is audited at the claim.
-            adopt: queue::for_namespace(&ADOPT.replace("{live}", ""), namespace),
+            adopt: queue::for_namespace(
+                &ADOPT.replace("{live}", "").replace("{mark}", TAKEN_ON),
+                namespace,
+            ),
             gone: queue::for_namespace(GONE, namespace),
         })
 }

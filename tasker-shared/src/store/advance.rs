@@ -170,8 +170,12 @@ impl AdvanceConnection {
                 retry_limit: row.try_get("retry_limit")?,
                 retryable: row.try_get("retryable")?,
             };
-            let outcome = Outcome::Failure {
-                error: StepError::lost(),
+            let outcome = if row.try_get("handed_on")? {
+                Outcome::HandedBack
+            } else {
+                Outcome::Failure {
+                    error: StepError::lost(),
+                }
             };
             let (_, (attempt, mut lost)) = self
                 .judge(Report {

@@ -16,6 +16,9 @@ const CLAIM: &str = concat!(
     include_str!("sql/claim.sql"),
     include_str!("sql/claimed.sql")
 );
+/// In `sql/claimed.sql`, where the steps are to be handed on.
+const HAND_ON: &str = ",
+           message = q.message || jsonb_build_object('handed_on', true)";
 const CLAIM_LIVE: &str = include_str!("sql/claim_live.sql");
 const RENEW: &str = include_str!("sql/renew.sql");
 
@@ -103,14 +106,32 @@ pub struct ClaimConnection {
 }
 
 impl ClaimConnection {
+    /// For a process that runs what it claims.
+    ///
     /// # Errors
     /// As for any connection.
     pub async fn open(store: &Store, namespace: &Namespace) -> Result<Self, StoreError> {
+        Self::open_as(store, namespace, "").await
+    }
+
+    /// For a process that hands on what it claims: a lease that ends before somebody has
+    /// adopted the execution costs no attempt.
+    ///
+    /// # Errors
+    /// As for any connection.
+    pub async fn open_to_hand_on(store: &Store, namespace: &Namespace) -> Result<Self, StoreError> {
+        Self::open_as(store, namespace, HAND_ON).await
+    }
+
+    async fn open_as(store: &Store, namespace: &Namespace, mark: &str) -> Result<Self, StoreError> {
         let settings = [&BATCH_PATH[..], &[("synchronous_commit", "off")]].concat();
         let live = start_audit(store.engine().audit);
         Ok(Self {
             connection: store.dedicated(&settings).await?,
-            claim: queue::for_namespace(&CLAIM.replace("{live}", live), namespace),
+            claim: queue::for_namespace(
+                &CLAIM.replace("{live}", live).replace("{mark}", mark),
+                namespace,
+            ),
             lease_ms: store.engine().lease_ms as i64,
             front: Front::default(),
         })

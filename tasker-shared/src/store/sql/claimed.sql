@@ -2,7 +2,9 @@
     -- Tail of what puts steps into the hands of a worker. Expects
     --   picked(msg_id, workflow_step_id)   their queue and step rows, locked
     --   started(...)                       the steps as they are from now on
-    -- and gives them their leases. $2: lease in milliseconds.
+    -- and gives them their leases. $2: lease in milliseconds. The mark says of
+    -- a message that its holder hands the step on: until somebody has adopted it, no
+    -- handler has seen it, and the end of its lease costs no attempt.
     -- Contexts and parents' results come with it, for one statement costs a lone step
     -- less than two; whatever many steps share is sent once. Results of a complete
     -- parent never change, so the snapshot holds what the child must see. Plans:
@@ -10,7 +12,7 @@
     UPDATE pgmq.{queue} q
        SET vt = clock_timestamp() + $2 * interval '1 millisecond',
            read_ct = q.read_ct + 1,
-           last_read_at = clock_timestamp()
+           last_read_at = clock_timestamp(){mark}
      WHERE q.msg_id = ANY (ARRAY(SELECT msg_id FROM picked))
     RETURNING q.msg_id, q.read_ct, (q.message->>'step_id')::bigint AS workflow_step_id
 ), links AS MATERIALIZED (

@@ -3,7 +3,9 @@
 use serde_json::json;
 use tasker_shared::domain::{Outcome, State};
 use tasker_shared::store::operate::cancel_task;
-use tasker_shared::store::{begin, AdoptConnection, Attempt, Claim, Handed, Lease, Report};
+use tasker_shared::store::{
+    begin, AdoptConnection, Attempt, Claim, ClaimConnection, Handed, Lease, Report,
+};
 use tasker_shared::wire::OperatorRequest;
 
 use super::harness::{namespace, Engine};
@@ -119,6 +121,31 @@ async fn of_many_who_adopt_at_once_one_gets_it() {
     );
     let adopted: usize = [a, b, c, d].iter().map(|claim| claim.steps.len()).sum();
     assert_eq!(adopted, 1);
+    engine.verify().await;
+}
+
+#[tokio::test]
+async fn a_lease_costs_an_attempt_from_adoption_on() {
+    let mut engine = Engine::new().await;
+    let task = engine.submit("chain", CHAIN).await.task_id;
+    let opened = ClaimConnection::open_to_hand_on(&engine.store, &namespace()).await;
+    engine.claims = opened.unwrap();
+    // Twice, for what is enqueued again must be as good as new.
+    for _ in 0..2 {
+        let waits = engine.claim_one().await;
+        assert_eq!(waits.attempt, 1);
+        engine.expire(waits).await;
+        engine.sweep().await;
+        let step = &engine.steps(task).await["one"];
+        assert_eq!((step.attempts, step.in_process), (0, false));
+        assert!(adopt(&engine, &[waits]).await.steps.is_empty());
+    }
+    let waits = engine.claim_one().await;
+    let runs = adopt(&engine, &[waits]).await.steps.remove(0).attempt;
+    engine.expire(runs).await;
+    engine.sweep().await;
+    engine.sweep().await;
+    assert_eq!(engine.claim_one().await.attempt, 2);
     engine.verify().await;
 }
 
