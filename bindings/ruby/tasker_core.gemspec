@@ -27,7 +27,7 @@ Gem::Specification.new do |spec|
   spec.required_rubygems_version = '>= 3.3'
 
   spec.files = Dir.chdir(__dir__) do
-    Dir['lib/**/*.{rb,rake,tt}', 'exe/*', 'sig/**/*.rbs', 'docs/*.md', 'README.md', 'LICENSE-*', '.yardopts'].select { |path| File.file?(path) }
+    Dir['lib/**/*.{rb,rake,tt}', 'exe/*', 'sig/**/*.{rbs,yaml}', 'docs/*.md', 'README.md', 'LICENSE-*', '.yardopts'].select { |path| File.file?(path) }
   end
   spec.bindir = 'exe'
   spec.executables = Dir.chdir(__dir__) { Dir['exe/*'].map { |path| File.basename(path) } }
