@@ -1,16 +1,17 @@
 # frozen_string_literal: true
 
-# Makes the Makefile by which RubyGems builds the extension from the source gem: cargo does
-# the work, with the crates and the Cargo.lock that came with the gem.
+# Makes the Makefile by which RubyGems builds the extension from the source gem, and Bundler
+# from a checkout: cargo does the work, with the crates and the Cargo.lock that are there.
 #
 # TASKER_CORE_PROFILE names another profile of cargo than release, CARGO another cargo.
 
 require 'rbconfig'
 
 here = __dir__
-root = File.expand_path('../..', here)
-abort "tasker_core: #{root} holds no Cargo.toml; in a checkout build with `rake compile`" \
-  unless File.file?(File.join(root, 'Cargo.toml'))
+# Of the gem, and of the repository.
+roots = %w[../.. ../../../..].map { |path| File.expand_path(path, here) }
+root = roots.find { |path| File.file?(File.join(path, 'Cargo.lock')) } or
+  abort "tasker_core: neither #{roots.join(' nor ')} holds a Cargo.lock; build the gem with `rake gem`"
 
 cargo = ENV.fetch('CARGO', 'cargo')
 unless system(cargo, '--version', out: File::NULL, err: File::NULL)

@@ -51,7 +51,7 @@ RSpec.describe 'dispatch: :active_job', :dispatched do
     register('stopped', 'one' => ['Seen'])
     worker(dispatch: :active_job)
     task_id = submit('stopped')
-    eventually('it is said') { @log.string.include?('a before_enqueue callback of ActiveJob::Base has stopped it') }
+    eventually('it is said') { @log.string.include?('jobs were stopped on their way into active_job') }
     stops = false
     expect(results(wait(task_id))['one']).to eq('attempt' => 1)
   ensure

@@ -10,16 +10,19 @@ RSpec.describe TaskerCore::Dispatch::Courier do
   let(:queue) do
     Class.new do
       attr_reader :taken
-      attr_accessor :problem
+      attr_accessor :problem, :stops
 
       def initialize
         @taken = Thread::Queue.new
+        @stops = ->(_) { false }
       end
 
       def push(references)
         raise problem if problem
 
-        references.each { |reference| @taken << reference }
+        stopped, through = references.partition(&stops)
+        through.each { |reference| @taken << reference }
+        stopped
       end
 
       def to_s
@@ -61,6 +64,14 @@ RSpec.describe TaskerCore::Dispatch::Courier do
     expect(queue.taken).to be_empty
   end
 
+  it 'holds up nothing for a job that the host stops' do
+    queue.stops = ->(reference) { reference['step_id'] == 1 }
+    courier.submit([execution(1), execution(2)])
+    courier.submit([execution(3)])
+    expect(Array.new(2) { take(queue.taken)['step_id'] }).to eq([2, 3])
+    expect(log.string).to match(/jobs were stopped on their way into a queue.*their steps stay in hand/)
+  end
+
   it 'answers nothing: the steps are those of whoever adopts them' do
     one = execution(1)
     courier.submit([one])
@@ -78,6 +89,15 @@ RSpec.describe TaskerCore::Dispatch::Courier do
       begun.lose!
       expect(Array.new(3) { take(queue.taken) }).to all(include('step_id' => 2))
       expect(log.string).to include('jobs have not begun within 0.3 s and may be lost')
+    end
+
+    it 'tries again what the host stops, and does not call it lost' do
+      queue.stops = ->(_) { true }
+      courier.submit([execution(1)])
+      eventually('it is said again') { log.string.scan('jobs were stopped on their way into a queue').size > 1 }
+      expect(log.string).not_to include('may be lost')
+      queue.stops = ->(_) { false }
+      expect(take(queue.taken)).to include('step_id' => 1)
     end
   end
 

@@ -133,6 +133,29 @@ RSpec.describe 'dispatch: :sidekiq', :dispatched do
     expect(failures(task_id, 'one')).to eq([])
   end
 
+  it 'keeps a step whose job a client middleware stops, says so, and enqueues those beside it' do
+    register('halted', 'one' => ['Jobs::Tell'], 'two' => ['Jobs::Tell'])
+    start_redis
+    require 'sidekiq'
+    Sidekiq.redis = { url: redis_url }
+    stops = true
+    limit = Class.new do
+      define_method(:call) { |_job, item, *_, &enqueue| enqueue.call unless stops && item['args'].first['step_name'] == 'one' }
+    end
+    Sidekiq.configure_client { |config| config.client_middleware { |chain| chain.add(limit) } }
+    worker(handlers: { 'Jobs::Tell' => ->(_) {} }, dispatch: :sidekiq)
+    task_id = submit('halted')
+    eventually('it is said') { @log.string.include?('jobs were stopped on their way into sidekiq, queue default') }
+    waits_in_redis(1)
+    expect(waiting_jobs.map { |job| job['args'].first['step_name'] }.uniq).to eq(['two'])
+    stops = false
+    eventually('it is enqueued') { waiting_jobs.any? { |job| job['args'].first['step_name'] == 'one' } }
+    sidekiq
+    expect(results(wait(task_id)).transform_values { |one| one['attempt'] }).to eq('one' => 1, 'two' => 1)
+  ensure
+    Sidekiq.configure_client { |config| config.client_middleware { |chain| chain.remove(limit) } } if limit
+  end
+
   it 'runs a step once however many of its jobs there are, be they as late as they like' do
     register('slow', 'one' => ['Jobs::Tell'])
     start_redis

@@ -69,11 +69,31 @@ RSpec.describe 'What the generators write', :rails_application do
     expect(specs.output).to match(/^2 examples, 0 failures/)
   end
 
+  it 'can be read, whatever YAML takes names for' do
+    generate('tasker:task_handler', 'yes', '--steps', 'on', 'off', '--namespace-name', 'no')
+    generate('tasker:workflow', 'shop/null', '--steps', 'true', 'y', '--namespace-name', 'null', '--description', 'a: b # c')
+    expect(rails('tasker:templates:check').output.lines).to include("no/yes 1.0.0: has no mistake that shows here\n",
+                                                                    "null/null 1.0.0: has no mistake that shows here\n")
+    expect(specs.output).to match(/^6 examples, 0 failures/)
+  end
+
+  it 'can be loaded, line by line of the README' do
+    lines = File.readlines(File.expand_path('../../README.md', __dir__)).grep(/\Arails generate tasker:/)
+    lines.each { |line| generate(*line.split('#').first.split.drop(2)) }
+    expect(lines.size).to be >= 3
+    expect(rails('tasker:templates:check').output.scan('has no mistake that shows here').size).to eq(2)
+    expect(specs.output).to match(/ 0 failures/)
+  end
+
   it 'is nothing where a name or version cannot be' do
     ended = rails('generate', 'tasker:workflow', 'sell', '--version', '1.0')
     expect(ended.errors + ended.output).to include('--version 1.0: expected three numbers')
     ended = rails('generate', 'tasker:workflow', 'sell', '--steps', 'a', 'b', 'a')
     expect(ended.errors + ended.output).to include('--steps: a is there twice')
+    %w[workflow task_handler step_handler].product(['shop/2nd_reminder', 'bad name', '9/sell']).each do |generator, name|
+      ended = rails('generate', "tasker:#{generator}", name)
+      expect(ended.errors + ended.output).to match(/#{name[/2nd_reminder|bad name|9/]}: expected names that begin with a letter/)
+    end
     expect(Dir.glob('{app,config/tasker,spec}/**/*.*', base: app)).to eq([])
   end
 end

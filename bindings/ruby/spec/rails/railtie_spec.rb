@@ -62,6 +62,16 @@ RSpec.describe 'The gem in a Rails application', :rails_application do
     expect(booted(filters).facts).to eq(%w[iban own])
   end
 
+  it 'answers requests to the engine\'s routes, where they are mounted, with what has become of them' do
+    write('config/routes.rb', "Rails.application.routes.draw { mount Tasker::Engine, at: '/tasker', as: 'tasker' }\n")
+    ended = booted(<<~RUBY, WITH_CONTROLLER: '1')
+      status, headers, body = Rails.application.call(Rack::MockRequest.env_for('/tasker/tasks', method: 'POST'))
+      puts({ status: status, type: headers['content-type'] || headers['Content-Type'], error: JSON.parse(body.each.to_a.join)['error'] }.to_json)
+    RUBY
+    expect(ended.facts).to match('status' => 410, 'type' => 'application/json', 'error' => /REST API.*orchestration service/)
+    expect(ended.errors.scan('Tasker::Engine answers every request with 410 (gone)').size).to eq(1)
+  end
+
   # What a worker would be started with, without one.
   OPTIONS = <<~RUBY
     settings = TaskerCore::Settings.new(config_dir: nil, set: {}, handlers: nil, templates: nil, namespaces: nil,

@@ -13,6 +13,10 @@ RSpec.describe 'sig/' do
     @compared = JSON.parse(output.lines.last)
   end
 
+  it 'is valid, with the libraries of its manifest' do
+    expect(@compared['invalid']).to be_nil
+  end
+
   it 'names only what is there' do
     expect(@compared['declared']).to be > 100
     expect(@compared['missing']).to eq([])

@@ -34,6 +34,17 @@ RSpec.describe Tasker::Configuration, :tasker do
     expect { Tasker.configuration.telemetri }.to raise_error(Tasker::ConfigurationError, /no section telemetri; did you mean telemetry/)
   end
 
+  it 'takes a block for a key whose value is a map, with the same answers as for a section' do
+    telemetry = Tasker.configuration.telemetry
+    telemetry.prometheus { |prometheus| prometheus.endpoint = 'http://push' }
+    expect(telemetry.prometheus).to include(endpoint: 'http://push', batch_size: 1000)
+    expect(Tasker::Configuration::Review.new(Tasker.configuration).notes)
+      .to contain_exactly(/\ATasker.configuration.telemetry.prometheus \(spec.*:\d+\) has no effect/)
+    expect { telemetry.prometheus { |prometheus| prometheus.endpont = 'x' } }
+      .to raise_error(Tasker::ConfigurationError, /telemetry\.prometheus has no setting endpont; did you mean endpoint/)
+    expect { telemetry.enabled { false } }.to raise_error(Tasker::ConfigurationError, /telemetry\.enabled takes no block; assign its value/)
+  end
+
   it 'keeps the defaults whatever is changed' do
     Tasker.configuration.telemetry.filtered_events << 'a'
     Tasker.reset_configuration!

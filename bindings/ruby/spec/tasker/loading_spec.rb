@@ -57,6 +57,37 @@ RSpec.describe 'Loading the API of the Rails engine', :tasker do
     expect(log).to include('[orders] packed')
   end
 
+  it 'has what applications subclass and include beside their handlers, and says once that nothing asks it' do
+    lines = ruby(<<~RUBY).lines
+      require 'tasker'
+      class Access < Tasker::Authorization::BaseCoordinator
+        def authorized?(resource, *) = user == resource || super
+      end
+      class Login
+        include Tasker::Authentication::Interface
+      end
+      class User
+        include Tasker::Concerns::Authorizable
+        configure_tasker_authorization(permission_method: :can_do?)
+      end
+      print Access.new(7).authorized?(7, :show), Access.new(7).authorized?(8, :show)
+    RUBY
+    expect(lines.grep(/WARN/)).to contain_exactly(*%w[Authorization Authentication Concerns::Authorizable].map do |name|
+      /Tasker::#{name} is there so that your classes load, and nothing asks them/
+    end)
+    expect(lines.last).to eq('truefalse')
+  end
+
+  it 'says of other names of the engine what there is instead, in a NameError' do
+    { 'Tasker::TaskRunnerJob' => 'TaskerCore.submit starts a task', 'Tasker::Events::SubscriptionLoader' => 'Subscribers::BaseSubscriber',
+      'Tasker::Telemetry::MetricsBackend' => 'Rust services', 'Tasker::TaskDiagram' => 'graph_text' }.each do |name, remedy|
+      expect { Object.const_get(name) }
+        .to raise_error(NameError, /\Auninitialized constant #{name}: it is of the Rails engine and not of this gem; .*#{remedy}[^\n]*\z/)
+      expect(name.safe_constantize).to be_nil
+    end
+    expect { Tasker::NoSuchConstant }.to raise_error(NameError, /\Auninitialized constant Tasker::NoSuchConstant$/)
+  end
+
   it 'leaves the name to the real one' do
     stub_const('Rails', Module.new { def self.env = 'real' })
     expect(Tasker.environment).to eq('real')

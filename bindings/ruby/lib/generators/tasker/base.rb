@@ -2,6 +2,7 @@
 
 require 'rails/generators'
 require 'rails/generators/named_base'
+require 'yaml'
 require 'tasker_core'
 
 module Tasker
@@ -12,9 +13,10 @@ module Tasker
     # Classes are written with their full name (`class Shop::Charge`), for whether `Shop` is
     # a class or a module is known to the application alone.
     class Base < ::Rails::Generators::NamedBase
-      STEP = /\A[a-z][a-z0-9_]*\z/.freeze
+      # Of what becomes a constant and the name of a file.
+      WORD = /\A[a-z][a-z0-9_]*\z/.freeze
       VERSION_FORM = /\A\d+\.\d+\.\d+\z/.freeze
-      private_constant :STEP, :VERSION_FORM
+      private_constant :WORD, :VERSION_FORM
 
       # Options of those that write a workflow.
       def self.workflow_options
@@ -25,6 +27,12 @@ module Tasker
         class_option :description, type: :string, desc: 'One line about it'
         class_option :steps, type: :array, default: %w[prepare work finish], desc: 'Names of the steps, each after the one before'
         class_option :skip_spec, type: :boolean, default: false, desc: 'Write no specs'
+      end
+
+      # Before anything is written: a file that cannot be loaded stops every command of Rails.
+      def check_name
+        wrong = [*modules.map(&:underscore), file_name].find { |word| !WORD.match?(word) } or return
+        raise Thor::Error, "#{wrong}: expected names that begin with a letter, of letters (a-z), digits and _, such as shop/process_order"
       end
 
       private
@@ -61,8 +69,8 @@ module Tasker
 
       def steps
         names = options[:steps].map { |step| step.underscore.tr('-', '_') }
-        wrong = names.find { |step| !STEP.match?(step) }
-        raise Thor::Error, "--steps #{wrong}: expected a name of letters, digits and _" if wrong
+        wrong = names.find { |step| !WORD.match?(step) }
+        raise Thor::Error, "--steps #{wrong}: expected a name that begins with a letter, of letters (a-z), digits and _" if wrong
         raise Thor::Error, "--steps: #{names.tally.key(names.tally.values.max)} is there twice" if names.uniq.size < names.size
 
         names
@@ -97,7 +105,10 @@ module Tasker
         "ENV['RAILS_ENV'] ||= 'test'\nrequire_relative '#{up}/config/environment'"
       end
 
+      # Quoted where YAML would read anything but this text: `on`, `null`, `a: b`.
       def yaml_text(text)
+        YAML.safe_load(text) == text ? text : text.to_json
+      rescue Psych::Exception
         text.to_json
       end
     end

@@ -2,8 +2,8 @@
 
 module Tasker
   class Configuration
-    # The settings of one section. Every key can be read and set; a key that is not
-    # there is refused with the one most like it.
+    # The settings of one section. Every key can be read and set, and one whose value is a
+    # map be changed in a block; a key that is not there is refused with the one most like it.
     class Section
       # What the section `backoff` can do besides.
       module Backoff
@@ -50,7 +50,12 @@ module Tasker
         @before = to_h
         @places = {}
         @values.each_key do |key|
-          define_singleton_method(key) { @values[key] }
+          define_singleton_method(key) do |&block|
+            next @values[key] if block.nil?
+
+            @places[key] = caller_locations(1, 1).first
+            @values[key] = changed(key, &block)
+          end
           define_singleton_method("#{key}=") do |value|
             @places[key] = caller_locations(1, 1).first
             @values[key] = value
@@ -117,6 +122,14 @@ module Tasker
       end
 
       private
+
+      # A key whose value is a map is changed as a section is.
+      def changed(key, &block)
+        path = "#{@name}.#{key}"
+        raise ConfigurationError, "Tasker.configuration.#{path} takes no block; assign its value" unless @values[key].is_a?(Hash)
+
+        Section.new(path, @values[key]).change(&block).to_h
+      end
 
       def copy(value)
         case value

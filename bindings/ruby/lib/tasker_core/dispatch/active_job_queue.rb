@@ -12,13 +12,10 @@ module TaskerCore
       end
 
       # @param references [Array<Hash>]
+      # @return [Array<Hash>] those that a callback of ActiveJob::Base has stopped
       # @raise [StandardError] of the adapter; then some of them may be enqueued
       def push(references)
-        references.each do |reference|
-          # What a callback stops is not enqueued, and says so in no other way.
-          ActiveJobJob.set(queue: @route.call(reference)).perform_later(reference) or
-            raise StartError, 'ActiveJob did not enqueue the job: a before_enqueue callback of ActiveJob::Base has stopped it'
-        end
+        references.reject { |reference| ActiveJobJob.set(queue: @route.call(reference)).perform_later(reference) }
       end
 
       def to_s

@@ -16,7 +16,8 @@ module TaskerCore
     #
     # While the queue is away, steps stay in hand and no attempt is lost: it is tried again
     # after growing pauses. What is in hand is bounded (`worker.dispatch_limit`), the rest
-    # stays where other workers can take it.
+    # stays where other workers can take it. A job that the host stops on its way into the
+    # queue (a limit of rates, say) stays in hand too, and holds up no other.
     #
     # @api private
     class Courier
@@ -25,9 +26,9 @@ module TaskerCore
       LONGEST_PAUSE = 5.0
       # How often what is out is looked at, as a part of `wait`, and the bounds in seconds.
       LOOKS = 10.0
-      LOOK_BOUNDS = (0.05..10.0).freeze
+      LOOK_BOUNDS = (0.05..5.0).freeze
 
-      # @param queue [#push] takes an Array of references
+      # @param queue [#push] takes an Array of references, and returns those that were stopped
       # @param worker_id [String]
       # @param limit [Integer] steps that may be out
       # @param wait [Numeric] seconds
@@ -37,7 +38,7 @@ module TaskerCore
         @limit = limit
         @wait = wait
         @logger = logger
-        # When each was enqueued, the oldest first.
+        # When each is to be enqueued again, and whether it was stopped and so is in no queue.
         @out = {}.compare_by_identity
         @closed = false
         @mutex = Mutex.new
@@ -53,7 +54,7 @@ module TaskerCore
           @out.reject! { |execution, _| execution.cancelled? } if @out.size + pushed.size > @limit
           # The watcher rests while nothing is out.
           @wake.broadcast if @out.empty?
-          pushed.each { |execution| @out[execution] = now }
+          pushed.each { |execution, stopped| @out[execution] = [now + (stopped ? [LONGEST_PAUSE, @wait].min : @wait), stopped] }
         end
       end
 
@@ -82,23 +83,32 @@ module TaskerCore
 
       # Tries until the queue has taken them, or nobody wants them run here any more.
       #
-      # @return [Array<Native::Execution>] those that are in the queue
+      # @return [Hash{Native::Execution=>Boolean}] those that are in the queue, and those that were stopped
       def push(executions)
         pause = FIRST_PAUSE
         until (executions = executions.reject(&:cancelled?)).empty?
           begin
-            @queue.push(executions.map { |execution| execution.reference(@worker_id) })
-            return executions
+            return enqueue(executions)
           rescue StandardError => e
             say(:warn, "steps cannot be enqueued in #{@queue}; they stay in hand, and it is tried again: #{e.message}",
                 error_class: e.class.name, steps: executions.size, pause_seconds: pause.round(1))
           end
           rest(pause)
-          return [] if @closed
+          return {} if @closed
 
           pause = [pause * 2, LONGEST_PAUSE].min
         end
-        []
+        {}
+      end
+
+      def enqueue(executions)
+        references = executions.to_h { |execution| [execution.reference(@worker_id), execution] }
+        stopped = references.values_at(*@queue.push(references.keys))
+        if stopped.any?
+          say(:warn, "jobs were stopped on their way into #{@queue}, by a callback of ActiveJob or a client middleware of Sidekiq; " \
+                     'their steps stay in hand, and it is tried again', steps: stopped.size)
+        end
+        executions.to_h { |execution| [execution, stopped.include?(execution)] }
       end
 
       def rest(seconds)
@@ -117,20 +127,21 @@ module TaskerCore
         end
       end
 
-      # Takes out what may be lost, and what is in hand no more.
+      # Takes out what may be lost or was stopped, and what is in hand no more.
       def overdue
         @mutex.synchronize do
           @out.reject! { |execution, _| execution.cancelled? }
-          late = @out.take_while { |_, at| now - at >= @wait }.map(&:first)
-          late.each { |execution| @out.delete(execution) }
+          late = @out.select { |_, (due, _)| now >= due }
+          late.each_key { |execution| @out.delete(execution) }
         end
       end
 
       def enqueue_again(late)
         return if late.empty?
 
-        say(:warn, "jobs have not begun within #{@wait} s and may be lost; they are enqueued again in #{@queue}", steps: late.size)
-        submit(late)
+        lost = late.count { |_, (_, stopped)| !stopped }
+        say(:warn, "jobs have not begun within #{@wait} s and may be lost; they are enqueued again in #{@queue}", steps: lost) if lost.positive?
+        submit(late.keys)
       end
 
       def say(level, message, **fields)

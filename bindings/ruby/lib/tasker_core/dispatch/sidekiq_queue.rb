@@ -14,10 +14,16 @@ module TaskerCore
       # One way to Redis for each queue.
       #
       # @param references [Array<Hash>]
+      # @return [Array<Hash>] those that a client middleware has stopped
       # @raise [StandardError] of Redis; then some of them may be enqueued
       def push(references)
-        references.group_by { |reference| @route.call(reference) }.each do |queue, group|
-          ::Sidekiq::Client.push_bulk('class' => SidekiqJob, 'queue' => queue, 'args' => group.map { |reference| [reference] })
+        references.group_by { |reference| @route.call(reference) }.flat_map do |queue, group|
+          jobs = { 'class' => SidekiqJob, 'queue' => queue }
+          enqueued = ::Sidekiq::Client.push_bulk(jobs.merge('args' => group.map { |reference| [reference] })).compact.size
+          next enqueued.zero? ? group : [] if [0, group.size].include?(enqueued)
+
+          # It does not say which. Asked one by one, and a second job finds nothing to do.
+          group.reject { |reference| ::Sidekiq::Client.push(jobs.merge('args' => [reference])) }
         end
       end
 

@@ -27,6 +27,7 @@ module RailsApplication
     require 'tasker_core' if ENV['GEM_FIRST']
     require 'rails'
     require 'active_record/railtie' if ENV['WITH_RECORD']
+    require 'action_controller/railtie' if ENV['WITH_CONTROLLER']
     require 'tasker_core'
     class Sample < Rails::Application
       config.load_defaults 6.1

@@ -27,7 +27,7 @@ module Tasker
 
           A workflow runs it with this among its step_templates:
 
-            - name: #{file_name}
+            - name: #{yaml_text(file_name)}
               handler_class: #{qualified_class_name}
 
         TEXT
