@@ -22,8 +22,11 @@ pub enum OpenError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    #[error("the database is not migrated ({status}); run `tasker migrate`, or set database.migrate_on_start")]
-    NotMigrated { status: String },
+    #[error("the database is not migrated: {lack}; run `tasker migrate`, or set database.migrate_on_start")]
+    NotMigrated {
+        /// What it is without, as a clause.
+        lack: String,
+    },
 }
 
 impl Store {
@@ -37,14 +40,7 @@ impl Store {
         if config.database.migrate_on_start {
             migrate::migrate(store.pool(), &migrate_options(config)).await?;
         } else {
-            match migrate::status(store.pool()).await? {
-                SchemaStatus::Current => {}
-                other => {
-                    return Err(OpenError::NotMigrated {
-                        status: format!("{other:?}"),
-                    })
-                }
-            }
+            check(migrate::status(store.pool()).await?)?;
         }
         let mut transaction = begin(store.pool()).await?;
         // Many processes start at once, and only one may make the queue.
@@ -80,6 +76,20 @@ impl Store {
     }
 }
 
+/// Refuses a schema that this program cannot work on.
+fn check(status: SchemaStatus) -> Result<(), OpenError> {
+    let lack = match status {
+        SchemaStatus::Current => return Ok(()),
+        // No migration by this program helps there.
+        SchemaStatus::Newer { database, binary } => {
+            return Err(MigrateError::NewerSchema { database, binary }.into())
+        }
+        SchemaStatus::Missing => "this engine was never installed in it".to_owned(),
+        SchemaStatus::Pending { steps } => format!("it lacks {}", steps.join(", ")),
+    };
+    Err(OpenError::NotMigrated { lack })
+}
+
 /// Options of the migration as configured.
 pub fn migrate_options(config: &Config) -> MigrateOptions {
     MigrateOptions {
@@ -89,5 +99,34 @@ pub fn migrate_options(config: &Config) -> MigrateOptions {
         },
         schema: config.database.schema.clone(),
         ..MigrateOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, SchemaStatus};
+
+    fn refusal(status: SchemaStatus) -> String {
+        check(status).expect_err("it is refused").to_string()
+    }
+
+    #[test]
+    fn a_schema_that_does_not_fit_is_refused_in_words_with_the_remedy() {
+        let remedy = "; run `tasker migrate`, or set database.migrate_on_start";
+        assert_eq!(
+            refusal(SchemaStatus::Missing),
+            format!("the database is not migrated: this engine was never installed in it{remedy}")
+        );
+        let steps = vec!["0003_event_cursors".to_owned(), "0004_more".to_owned()];
+        assert_eq!(
+            refusal(SchemaStatus::Pending { steps }),
+            format!("the database is not migrated: it lacks 0003_event_cursors, 0004_more{remedy}")
+        );
+        let newer = refusal(SchemaStatus::Newer {
+            database: 9,
+            binary: 3,
+        });
+        assert!(newer.ends_with("run a newer Tasker"), "{newer}");
+        assert!(check(SchemaStatus::Current).is_ok());
     }
 }

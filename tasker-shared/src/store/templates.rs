@@ -146,7 +146,11 @@ async fn catalogue_steps(
     let steps = &template.steps;
     let names: Vec<String> = steps.iter().map(|s| s.name.to_string()).collect();
     let systems: Vec<String> = steps.iter().map(|s| s.dependent_system.clone()).collect();
-    let descriptions: Vec<Option<String>> = steps.iter().map(|s| s.description.clone()).collect();
+    // As the Rails engine describes a step that nobody has described.
+    let descriptions: Vec<String> = steps
+        .iter()
+        .map(|s| s.description.clone().unwrap_or_else(|| s.name.to_string()))
+        .collect();
     let skippable: Vec<bool> = steps.iter().map(|s| s.skippable).collect();
     let retryable: Vec<bool> = steps.iter().map(|s| s.retryable).collect();
     let retry_limits: Vec<i32> = steps.iter().map(|s| s.retry_limit).collect();

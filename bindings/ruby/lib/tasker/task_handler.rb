@@ -25,7 +25,7 @@ module Tasker
   # that the class overrides; a hook that raises is logged and changes nothing. Workers that
   # run steps of the workflow must have loaded the class.
   #
-  # * `schema` becomes part of the template.
+  # * `schema` becomes part of the template, unless a YAML file of the workflow has one.
   # * `get_step_handler(step)` makes the handler of a step.
   # * `establish_step_dependencies_and_defaults(task, steps)` is called before the handler of
   #   each step, which sees what is assigned to the steps; inputs of that step are stored if

@@ -26,12 +26,12 @@ module TaskerCore
     # @param registry [Registry] where handlers are found
     # @param logger [::Logger, nil] nil for {TaskerCore.logger}
     # @param native [#call, nil] makes the native adopter of its options, for tests
-    # @raise [ConfigurationError] if a setting is refused
+    # @raise [ConfigurationError] if a setting or an option is refused
     # @raise [DatabaseError] without a database, or with a schema of another version
     # @raise [ForkError] if the parent of this process has opened one, or started a worker
     def initialize(config_dir: nil, set: {}, registry: TaskerCore.registry, logger: nil, native: nil)
       @pid = Process.pid
-      @logger = logger || TaskerCore.logger
+      @logger = Settings.logger(logger)
       @adopted = @stale = 0
       @counting = Mutex.new
       # A signal in a thread of jobs is how Sidekiq and Resque take it back.

@@ -70,7 +70,7 @@ module TaskerCore
           get worker.drain_timeout_ms to finish. A second signal ends it at once.
 
           Ends with 0 after a signal, 2 for a command line, configuration or template it
-          refuses, 1 for anything else.
+          refuses, 1 for anything else. If FILE calls exit, it ends with what that says.
         TEXT
       end
     end
@@ -137,6 +137,8 @@ module TaskerCore
       raise unless e.path == file
 
       raise Usage, "--require #{file}: there is no such file, and no library of that name"
+    rescue ::Tasker::ConfigurationError, ::Tasker::InvalidTaskHandlerConfig => e
+      raise ConfigurationError, "--require #{file}: #{e.message}"
     end
 
     def work

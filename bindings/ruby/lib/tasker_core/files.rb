@@ -18,7 +18,8 @@ module TaskerCore
       section, key = setting.split('.')
       directory ||= ENV['TASKER_CONFIG_DIR'] || 'config'
       files = Dir.glob(File.join(directory, '{shared,worker}', '{base,environments/*}.toml'))
-      files.any? { |file| line?(File.foreach(file), section, key) }
+      # As bytes: what is looked for is ASCII, and the locale of a service often is too.
+      files.any? { |file| line?(File.foreach(file, mode: 'rb'), section, key) }
     end
 
     # An empty text is what a file says that means nothing.

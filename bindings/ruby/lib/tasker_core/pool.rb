@@ -161,7 +161,7 @@ module TaskerCore
       # A child that a handler forked off ends where the handler would have gone on.
       !slot.abandoned? && Process.pid == @pid
     rescue Exception => e # rubocop:disable Lint/RescueException
-      @logger.warn(Logging::Line.new('something was raised in a thread of the worker', { error: e.class.name }, {}))
+      say(:warn, 'something was raised in a thread of the worker', { error: e.class.name })
       !slot.abandoned? && Process.pid == @pid
     end
 
@@ -227,7 +227,7 @@ module TaskerCore
           begin
             look_after
           rescue StandardError => e
-            @logger.error(Logging::Line.new("the threads cannot be looked after: #{e.message}", { error: e.class.name }, {}))
+            say(:error, "the threads cannot be looked after: #{e.message}", { error: e.class.name })
           end
           @resting = idle?
           @wake.wait(@mutex, @resting ? nil : @tick)
@@ -258,8 +258,7 @@ module TaskerCore
 
     def leave_behind(slot)
       fields = { thread: slot.thread.name, stuck: @stuck.size, of: @size }
-      step = slot.step
-      @logger.error(Logging::Line.new('the handler goes on after its attempt was cancelled; it is left behind', fields, step))
+      say(:error, 'the handler goes on after its attempt was cancelled; it is left behind', fields, slot.step)
     end
 
     def exhausted
@@ -270,8 +269,15 @@ module TaskerCore
                          "more than may run at once: the worker drains. Their backtraces are in the log")
       @stuck.each do |slot|
         trace = (slot.thread.backtrace || []).first(20).join("\n")
-        @logger.error(Logging::Line.new("stuck in:\n#{trace}", { thread: slot.thread.name }, slot.step))
+        say(:error, "stuck in:\n#{trace}", { thread: slot.thread.name }, slot.step)
       end
+    end
+
+    # A logger that fails must cost neither a thread nor the watcher.
+    def say(level, message, fields, step = {})
+      @logger.public_send(level, Logging::Line.new(message, fields, step))
+    rescue StandardError
+      nil
     end
   end
 end

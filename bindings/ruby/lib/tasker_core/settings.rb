@@ -13,14 +13,36 @@ module TaskerCore
   #
   # @api private
   class Settings
+    # What is called of a logger here, in {Logging::StepLogger} and in the pool.
+    LOGGER = %i[add level debug info warn error].freeze
+    private_constant :LOGGER
+
+    # @return [::Logger] that of the gem for nil
+    # @raise [ConfigurationError] if it is none
+    def self.logger(logger)
+      return TaskerCore.logger if logger.nil?
+      return logger if LOGGER.all? { |method| logger.respond_to?(method) }
+
+      raise ConfigurationError, "logger: expected a Logger (for an IO, Logger.new(io)), not #{logger.class}"
+    end
+
+    # @return [String, Symbol, false, nil]
+    # @raise [ConfigurationError] if it is no name, and not false or nil
+    def self.events(name)
+      return name if name.nil? || name == false
+      return name if (name.is_a?(String) || name.is_a?(Symbol)) && !name.empty?
+
+      raise ConfigurationError, "events: expected a name, false for none or nil, not #{name.inspect}"
+    end
+
     def initialize(config_dir:, set:, registry:, handlers: nil, templates: nil, namespaces: nil, concurrency: nil)
       @config_dir = config_dir&.to_s
       @set = pairs(set)
-      @registry = registry
+      @registry = registry.is_a?(Registry) ? registry : raise(ConfigurationError, "registry: expected a Registry, not #{registry.inspect}")
       @extra = register(handlers)
       @templates = paths(templates)
-      @set << ['worker.namespaces', list(namespaces, 'namespaces').join(',')] unless Array(namespaces).empty?
-      @set << ['worker.concurrency', whole(concurrency, 'concurrency').to_s] unless concurrency.nil?
+      @set << pair('worker.namespaces', names(namespaces)) unless Array(namespaces).empty?
+      @set << pair('worker.concurrency', whole(concurrency, 'concurrency')) unless concurrency.nil?
     end
 
     # @param hands_on [Boolean] whether steps become jobs of the host
@@ -44,8 +66,15 @@ module TaskerCore
     # What this process certainly can run. A template may name handlers that live in
     # other processes, so its names count only if there is something behind them here.
     def handler_classes(templates)
-      named = templates.handler_classes.select { |name| @registry.resolves?(name) }
+      named = templates.handler_classes.select { |name| here?(name) }
       (@registry.names + @extra + loaded + named).uniq.sort
+    end
+
+    def here?(name)
+      @registry.resolves?(name)
+    rescue StandardError, ScriptError => e
+      raise StartError, "a resolver failed when it was asked for the handler #{name}, which a template names: " \
+                        "#{e.message} (#{e.class}, #{e.backtrace&.first})"
     end
 
     # Of both styles; the engine's own classes are for no step.
@@ -62,7 +91,7 @@ module TaskerCore
       case handlers
       when nil then []
       when Hash then handlers.map { |name, target| added(name, target) }
-      else Array(handlers).map { |handler| handler.is_a?(Class) ? added(handler.name, handler) : handler.to_s }
+      else Array(handlers).map { |handler| handler.is_a?(Class) ? added(handler.name, handler) : list(handler, 'handlers').first }
       end
     end
 
@@ -74,9 +103,30 @@ module TaskerCore
     end
 
     def pairs(set)
-      raise ConfigurationError, "set: expected a Hash of section.key => value, not #{set.class}" unless set.respond_to?(:to_h)
+      return [] if set.nil?
+      raise ConfigurationError, "set: expected a Hash of section.key => value, not #{set.class}" unless set.respond_to?(:to_hash)
 
-      set.to_h.map { |key, value| [key.to_s, value.is_a?(Array) ? value.join(',') : value.to_s] }
+      set.to_hash.map { |key, value| pair(key, value) }
+    end
+
+    def pair(key, value)
+      text = value.is_a?(Array) ? value.join(',') : value.to_s
+      raise ::EncodingError unless text.encode(::Encoding::UTF_8).valid_encoding?
+
+      [key.to_s, text]
+    rescue ::EncodingError
+      # Without the value: it may be a password.
+      raise ConfigurationError, "set: the value of #{key} is no text in UTF-8"
+    end
+
+    # Nothing but empty names would mean every namespace, which nobody meant who gave one.
+    def names(namespaces)
+      list(namespaces, 'namespaces').each do |name|
+        next if name.match?(/[^\s,]/)
+
+        raise ConfigurationError, "namespaces: #{name.inspect} names none (is a variable unset?); leave it out for every " \
+                                  'namespace with a step for one of the handlers'
+      end
     end
 
     def paths(templates)

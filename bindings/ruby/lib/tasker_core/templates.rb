@@ -66,7 +66,7 @@ module TaskerCore
     # @return [self]
     # @raise [ConfigurationError]
     def conclude
-      raise ConfigurationError, @problems.join("\n") if @problems.any?
+      raise ConfigurationError, @problems.uniq.join("\n") if @problems.any?
 
       @warnings.each { |warning| ::Tasker.logger.warn(warning) }
       self
@@ -98,7 +98,9 @@ module TaskerCore
         if optional && !map.key?('step_templates') && !map.key?('task_handler_class')
           @warnings << "#{path}: not a workflow (it has neither step_templates nor task_handler_class); left out"
         else
-          add(Workflow.from_map(::Tasker::WorkflowFile.merge(map, @environment), path))
+          workflow = Workflow.from_map(::Tasker::WorkflowFile.merge(map, @environment), path)
+          workflow.register_events
+          add(workflow)
         end
       end
       self
@@ -117,7 +119,13 @@ module TaskerCore
       return add(Workflow.from_class(handler, name, namespace, version)) unless handler.respond_to?(:workflow_map)
 
       map, source = handler.workflow_map
-      add(Workflow.from_map(map, source))
+      workflow = Workflow.from_map(map, source)
+      add(workflow)
+      # The engine finds such a class under the name that the host has registered it by too.
+      return unless handler <= ::Tasker::ConfiguredTask && workflow.problems.empty?
+
+      again = Workflow.from_map(map.merge('name' => name, 'namespace_name' => namespace, 'version' => version), source)
+      add(again) unless @workflows.key?(again.identity)
     end
 
     def add(workflow)

@@ -30,7 +30,9 @@ module TaskerCore
     LEAVE_SECONDS = 1.0
     # A signal came before there was anything to drain.
     class Early < StandardError; end
-    private_constant :TAKE_MAX, :LEAVE_SECONDS, :Early
+    NO_HANDLER = 'no handler is registered or loaded in this process: require the files that define them (--require), or register ' \
+                 'them with TaskerCore.handler; for those that only a resolver or an autoloader finds, name the namespaces'
+    private_constant :TAKE_MAX, :LEAVE_SECONDS, :Early, :NO_HANDLER
 
     # Starts a worker and returns when it is ready to take steps. Takes what {#initialize}
     # takes.
@@ -81,12 +83,13 @@ module TaskerCore
     def initialize(config_dir: nil, set: {}, handlers: nil, templates: nil, namespaces: nil,
                    concurrency: nil, dispatch: nil, queue: nil, logger: nil, events: nil,
                    registry: TaskerCore.registry, native: nil)
+      events = Settings.events(events)
       @listening = { name: events, config_dir: config_dir, set: set } unless events == false || native
       @settings = Settings.new(config_dir: config_dir, set: set, handlers: handlers, templates: templates,
                                namespaces: namespaces, concurrency: concurrency, registry: registry)
       @queue = Dispatch.queue(dispatch || TaskerCore.host.dispatch, queue, default: TaskerCore.host.queue)
       refuse_concurrency if @queue && concurrency
-      @logger = logger || TaskerCore.logger
+      @logger = Settings.logger(logger)
       @feeds = { config_dir: config_dir, set: set, logger: @logger }
       @registry = registry
       @start = native || -> (options) { Native::Worker.start(options) }
@@ -99,13 +102,15 @@ module TaskerCore
     def start
       raise StartError, 'this worker has been started before: make another one' if @native
 
-      @native = @start.call(@settings.to_native(hands_on: !@queue.nil?))
+      options = @settings.to_native(hands_on: !@queue.nil?)
+      @native = @start.call(options)
       @pool = @queue ? courier : pool
       @hooks = end_hooks
       @taker = Thread.new { take }
       @taker.name = 'tasker taker'
       @listener = ::Tasker::Events::Listener.of_worker(**@listening) if @listening
       say(:info, 'worker started', worker_id: worker_id, address: address, **{ concurrency: concurrency, dispatch: @queue&.to_s }.compact)
+      say(:warn, NO_HANDLER) if options['handler_classes'].empty?
       self
     end
 

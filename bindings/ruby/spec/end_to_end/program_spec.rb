@@ -117,12 +117,24 @@ RSpec.describe 'tasker-worker', :end_to_end do
       'concurrency of 0' => [%w[-r set --concurrency 0], /concurrency: expected a whole number from 1, not 0/],
       'an unknown setting' => [%w[-r set --set worker.colour=red], /worker\.colour/],
       'a namespace that can be none' => [%w[-r set --namespace Not-Ok], /Not-Ok|not-ok|worker\.namespaces/],
+      'a namespace without a name' => [['-r', 'set', '--namespace', ''], /namespaces: "" names none \(is a variable unset\?\)/],
       'no such templates' => [%w[-r set --templates no/such], %r{no file or directory no/such}]
     }.each do |name, (arguments, message)|
       it name do
         service = program(*arguments)
         expect(service.wait).to have_attributes(exitstatus: 2)
         expect(service.output).to match(message).and start_with('tasker-worker: ')
+      end
+    end
+
+    it 'what a required file says to the configuration of the engine, and workflows it builds' do
+      { 'Tasker.configure { |tasker| tasker.engine.no_such = 1 }' => /engine has no setting no_such/,
+        'Tasker::TaskBuilder.new(config: {})' => /step_templates is missing/ }.each do |code, message|
+        file = File.join(directory, 'wrong.rb')
+        File.write(file, code)
+        service = program('--require', file)
+        expect(service.wait).to have_attributes(exitstatus: 2)
+        expect(service.output).to match(message).and start_with("tasker-worker: --require #{file}: ")
       end
     end
 
@@ -141,6 +153,14 @@ RSpec.describe 'tasker-worker', :end_to_end do
       expect(service.wait).to have_attributes(exitstatus: 1)
       expect(service.output).to match(/the database could not be reached within 0 s \(none at 127\.0\.0\.1:1\)/)
       expect(service.output).not_to include('hidden')
+    end
+
+    it 'when a resolver fails' do
+      File.write(File.join(directory, 'resolver.rb'), "TaskerCore.resolver { raise 'the registry is down' }")
+      File.write(File.join(directory, 'a.yaml'), template('a', 'one' => ['Elsewhere']))
+      service = program('--require', File.join(directory, 'resolver.rb'), '--templates', directory)
+      expect(service.wait).to have_attributes(exitstatus: 1)
+      expect(service.output).to match(/\Atasker-worker: a resolver failed .*Elsewhere.*the registry is down.*resolver\.rb:1/)
     end
 
     it 'when a required file cannot be loaded' do

@@ -405,7 +405,7 @@ RSpec.describe TaskerCore::Native::Worker do
     it 'on a newer schema, and on one that is older and not to be migrated' do
       url = Stack.create_database
       settings = [['database.url', url], ['worker.bind', '127.0.0.1:0']]
-      refused(TaskerCore::DatabaseError, /not migrated/, 'not_migrated',
+      refused(TaskerCore::DatabaseError, /not migrated: this engine was never installed in it; run `tasker migrate`/, 'not_migrated',
               stack.native_options('overrides' => settings + [%w[database.migrate_on_start false]]))
       first = described_class.start(stack.native_options('overrides' => settings))
       first.stop

@@ -14,4 +14,17 @@ RSpec.describe TaskerCore::Host do
       expect(described_class.new.settings(directory)).to eq({})
     end
   end
+
+  it 'reads configuration files in any encoding, whatever the locale is' do
+    before = [Encoding.default_external, $VERBOSE]
+    $VERBOSE = nil
+    Encoding.default_external = Encoding::US_ASCII
+    Dir.mktmpdir do |directory|
+      FileUtils.mkdir_p(File.join(directory, 'worker'))
+      File.binwrite(File.join(directory, 'worker/base.toml'), "# Gr\u00f6\u00dfe \xFF\n[worker]\nconcurrency = 40\n")
+      expect(described_class.new.settings(directory)).to eq({})
+    end
+  ensure
+    Encoding.default_external, $VERBOSE = before
+  end
 end

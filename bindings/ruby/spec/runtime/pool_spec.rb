@@ -96,6 +96,25 @@ RSpec.describe TaskerCore::Pool do
     expect(pool.stuck).to eq(0)
   end
 
+  it 'goes on when its logger fails' do
+    broken = Logger.new(nil)
+    broken.define_singleton_method(:error) { |*| raise Errno::EPIPE }
+    deaf = described_class.new(size: 2, runner: TaskerCore::Runner.new(registry: registry, logger: logger), logger: broken,
+                               on_exhausted: reasons.method(:push), grace: 0.05, tick: 0.01)
+    held = Array.new(2) { |at| Fakes::Execution.new('Held', step_id: at) }
+    deaf.submit(held)
+    2.times { take(begun) }
+    held.each(&:cancel!)
+    eventually('they are left behind') { deaf.stuck == 2 }
+    quick = Fakes::Execution.new('Quick')
+    deaf.submit([quick])
+    expect(outcome(quick).first).to eq(:succeed)
+    expect(reasons).to be_empty
+  ensure
+    gate.close
+    expect(deaf.close(5)).to eq(0)
+  end
+
   it 'says so when more are stuck than may run at once' do
     2.times do |round|
       held = submit('Held', 'Held')

@@ -61,13 +61,44 @@ RSpec.describe TaskerCore::Worker do
       { set: 'a=b' } => /set: expected a Hash/,
       { namespaces: [1] } => /namespaces: expected text, not 1/,
       { templates: 'no/such/directory' } => %r{templates: there is no file or directory no/such/directory},
-      { handlers: { 'A' => 3 } } => /handlers: handler A cannot be used/
+      { handlers: { 'A' => 3 } } => /handlers: handler A cannot be used/,
+      { handlers: 5 } => /handlers: expected text, not 5/,
+      { handlers: [Kernel] } => /handlers: expected text, not Kernel/,
+      { set: [1] } => /set: expected a Hash/,
+      { set: { 'worker.worker_id' => "a\xff" } } => /\Aset: the value of worker.worker_id is no text in UTF-8\z/,
+      { namespaces: '' } => /namespaces: "" names none/,
+      { namespaces: ['shop', ' , '] } => /namespaces: " , " names none/,
+      { logger: 'x' } => /logger: expected a Logger .*, not String/,
+      { logger: $stderr } => /logger: expected a Logger \(for an IO, Logger.new\(io\)\), not IO/,
+      { events: 5 } => /events: expected a name, false for none or nil, not 5/,
+      { events: true } => /events: expected a name, .*, not true/,
+      { events: '' } => /events: expected a name, .*, not ""/,
+      { registry: nil } => /registry: expected a Registry, not nil/
     }.each do |wrong, message|
-      it "are refused by name: #{wrong.keys.first}" do
+      it "are refused by name: #{wrong.inspect}" do
         expect { described_class.new(registry: registry, logger: logger, **wrong) }
           .to raise_error(TaskerCore::ConfigurationError, message)
       end
     end
+  end
+
+  it 'says once that it has no handler, and what to do' do
+    allow(TaskerCore::StepHandler).to receive(:loaded).and_return([])
+    hide_const('Tasker::StepHandler::Base')
+    lonely = described_class.new(registry: TaskerCore::Registry.new, logger: logger, native: native.to_proc).start
+    said = -> { lines.map { |line| line['message'] }.grep(/no handler is registered or loaded .*--require/) }
+    expect(said.call.size).to eq(1)
+    described_class.new(registry: registry, logger: logger, native: Fakes::Native.new.to_proc).start.stop
+    expect(said.call.size).to eq(1)
+  ensure
+    lonely.stop
+  end
+
+  it 'says which resolver failed when it cannot tell what is here' do
+    registry.resolver { |name| raise "the registry is down for #{name}" }
+    expect { worker.start }.to raise_error(
+      TaskerCore::StartError, /\Aa resolver failed when it was asked for the handler Elsewhere, .*: the registry is down for Elsewhere \(RuntimeError, .*worker_spec.rb:/
+    )
   end
 
   it 'drains and says why when steps cannot be taken any more' do

@@ -133,6 +133,73 @@ RSpec.describe TaskerCore::Templates, :tasker do
     expect(run(Orders::Charge, handler_class: 'Orders::Charge', namespace: 'shop', task_version: '1.0.0').succeeded).to eq([1])
   end
 
+  describe 'a schema written in Ruby' do
+    let(:path) { file('order.yaml', order) }
+
+    before do
+      allow(Tasker).to receive(:environment).and_return('production')
+      place = path
+      stub_const('OrderTask', Class.new(Tasker::ConfiguredTask) do
+        define_singleton_method(:yaml_path) { place }
+        def schema = { type: 'object', required: ['order_id'], properties: { order_id: { type: 'integer' } } }
+      end)
+    end
+
+    it 'is that of a workflow whose file has none, whether the file or the class is read' do
+      schema = { 'type' => 'object', 'required' => ['order_id'], 'properties' => { 'order_id' => { 'type' => 'integer' } } }
+      expect(maps(collect(path, classes: false)).first['schema']).to eq(schema)
+      expect(maps(collect([])).map { |map| map['schema'] }).to eq([schema])
+      expect(collect(path).size).to eq(1)
+    end
+
+    it 'gives way to that of the file' do
+      file('order.yaml', "schema: {type: object}\n#{order}")
+      expect(maps(collect(path)).map { |map| map['schema'] }).to eq([{ 'type' => 'object' }])
+    end
+  end
+
+  it 'leaves a schema to the version whose file has it, where two versions share a class' do
+    allow(Tasker).to receive(:environment).and_return('production')
+    stub_const('OrderTask', Class.new)
+    old = file('a.yaml', order)
+    new = file('b.yaml', "schema: {type: object}\n#{order.sub('1.0.0', '2.0.0')}")
+    [new, old].each { |path| Tasker::TaskBuilder.from_yaml(path) }
+    expect(maps(collect).to_h { |map| map.values_at('version', 'schema') }).to eq('1.0.0' => nil, '2.0.0' => { 'type' => 'object' })
+  end
+
+  it 'takes a ConfiguredTask under the name of its file and under the one it was registered by' do
+    allow(Tasker).to receive(:environment).and_return('production')
+    path = file('order.yaml', order)
+    stub_const('OrderTask', Class.new(Tasker::ConfiguredTask) do
+      define_singleton_method(:yaml_path) { path }
+      register_handler('take_order')
+    end)
+    names = maps(collect).map { |map| map.values_at('namespace_name', 'name', 'version') }
+    expect(names).to contain_exactly(%w[shop order 1.0.0], %w[default take_order 0.1.0])
+  end
+
+  it 'registers the custom events of files, and says which cannot be' do
+    file('order.yaml', order.sub('    timeout_seconds: 5', <<~YAML.gsub(/^/, '    ').chomp))
+      custom_events:
+        - {name: invoice.written, description: An invoice is written}
+        - {name: step.mine}
+        - invoice.sent
+    YAML
+    templates = collect
+    expect(Tasker::Events::CustomRegistry.instance.custom_events['invoice.written']).to eq(
+      description: 'An invoice is written', fired_by: ['Orders::Charge']
+    )
+    heard = []
+    Tasker::Events::Publisher.instance.subscribe('invoice.written') { |event| heard << event[:id] }
+    Tasker::Events::Publisher.instance.publish('invoice.written', id: 7)
+    expect(heard).to eq([7])
+    expect(templates.warnings.grep(/custom event/)).to contain_exactly(
+      /"step.mine".* of Orders::Charge is not registered: .*begin with step\. are the engine's/,
+      /"invoice.sent" of Orders::Charge is not registered: it is no map/
+    )
+    expect(maps(templates).first['step_templates'].last).not_to have_key('custom_events')
+  end
+
   it 'names a class that cannot be built' do
     stub_const('Broken', Class.new do
       include Tasker::TaskHandler

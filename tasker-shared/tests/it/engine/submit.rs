@@ -5,7 +5,7 @@ use tasker_shared::domain::State;
 use tasker_shared::store::submit::{prepare, SubmitError, Submitted};
 use tasker_shared::store::{read, templates};
 
-use super::harness::{template, Engine, NAMESPACE};
+use super::harness::{template, template_of, Engine, NAMESPACE};
 
 #[tokio::test]
 async fn the_same_key_makes_one_task_and_another_body_is_a_conflict() {
@@ -122,6 +122,19 @@ async fn a_running_task_keeps_the_definition_it_started_with() {
     let third = engine.submit_again("evolving").await;
     assert_eq!(engine.steps(third.task_id).await.len(), 2);
     engine.verify().await;
+}
+
+#[tokio::test]
+async fn a_step_that_nobody_has_described_is_described_by_its_name() {
+    let engine = Engine::new().await;
+    for (name, extra) in [("silent", ""), ("told", "description: Takes the money")] {
+        let steps = [(format!("{name}_step"), Vec::new())];
+        let template = template_of(name, &steps, extra);
+        templates::register(&engine.store, &template).await.unwrap();
+    }
+    let described = "SELECT count(*) FROM tasker_named_steps WHERE (name, description) IN \
+                     (('silent_step', 'silent_step'), ('told_step', 'Takes the money'))";
+    assert_eq!(engine.count(described).await, 2);
 }
 
 #[tokio::test]

@@ -30,7 +30,20 @@ module TaskerCore
 
       # @param map [Hash{String=>Object}] of a file, the environment's block merged in
       def self.from_map(map, source)
-        new(map, source)
+        schema = schema_of_class(map) if map['schema'].nil?
+        new(schema.nil? ? map : map.merge('schema' => schema), source)
+      end
+
+      # What the class of the workflow says in Ruby, if it is there: like the engine, a file
+      # without a schema leaves it to the class.
+      def self.schema_of_class(map)
+        name = map.values_at('module_namespace', 'task_handler_class').compact.join('::')
+        handler = name.safe_constantize
+        return unless handler.is_a?(Class) && handler.public_method_defined?(:schema)
+
+        # What another file has given the class is the schema of that one's workflow.
+        written, built = [handler.instance_method(:schema), ::Tasker::TaskBuilder.instance_method(:build)].map(&:source_location)
+        handler.new.schema unless written&.first == built.first
       end
 
       # @param handler [Class] includes Tasker::TaskHandler
@@ -76,7 +89,7 @@ module TaskerCore
         nil
       end
 
-      private_class_method :steps_of, :config_map
+      private_class_method :schema_of_class, :steps_of, :config_map
 
       def initialize(map, source, warnings = [])
         @source = source
@@ -84,6 +97,7 @@ module TaskerCore
         # The core asks for no task_handler_class.
         problems = ::Tasker::WorkflowFile.problems({ 'task_handler_class' => 'none' }.merge(map))
         @problems = problems.map { |text| "#{source}: #{text}" }
+        @steps = @problems.empty? ? map['step_templates'] : []
         @map = @problems.empty? ? reduced(map) : {}
       rescue EncodingError => e
         @problems = ["#{source}: #{e.message}"]
@@ -100,6 +114,15 @@ module TaskerCore
         @map.fetch('step_templates', []).map { |step| step['handler_class'] }.uniq
       end
 
+      # Registers the custom events of a file's steps; those of classes are registered where
+      # the class is defined.
+      # @return [void]
+      def register_events
+        @steps.each do |step|
+          Array(step['custom_events']).each { |event| register_event(event, step['handler_class']) }
+        end
+      end
+
       # @return [String] readable, because the core names lines of it
       def to_json(*_args)
         JSON.pretty_generate(@map)
@@ -107,12 +130,22 @@ module TaskerCore
 
       private
 
+      # The engine reads files past anything here, so one that cannot be is no mistake.
+      def register_event(event, handler_class)
+        raise TypeError, 'it is no map with a name and a description' unless event.is_a?(Hash)
+
+        ::Tasker::Events::CustomRegistry.instance.register_all([event], handler_class)
+      rescue ArgumentError, TypeError => e
+        @warnings << "#{@source}: custom event #{event.inspect[0, 60]} of #{handler_class} is not registered: #{e.message}"
+      end
+
       # Rails ignores fields it does not know, and files live by that. The core refuses
       # them, so they are left out here, with a word.
       def reduced(map)
         kept = known(map, FIELDS, 'the workflow')
         kept['step_templates'] = map['step_templates'].map do |step|
-          known(step, STEP_FIELDS, "step #{step['name']}")
+          # Events are for this process; the core would warn that they have no effect.
+          known(step, STEP_FIELDS, "step #{step['name']}").except('custom_events')
         end
         Encoding.plain(kept, root: 'workflow')
       end
