@@ -29,7 +29,8 @@ module Tasker
           %w[ApplicationRecord DependentSystem DependentSystemObjectMap NamedTasksNamedStep StepDagRelationship StepReadinessStatus
              WorkflowStepEdge WorkflowStepTransition Functions],
         'TaskerCore.client.graph_text draws a task (GET /v1/tasks/:id/graph)' => %w[TaskDiagram Diagram Analysis],
-        'what the engine did inside is done by the Rust services' => %w[Orchestration Registry CacheStrategy Concerns::IdempotentStateTransitions],
+        'what the engine did inside is done by the Rust services' =>
+          %w[Orchestration Registry CacheStrategy Concerns::IdempotentStateTransitions],
         'no Ruby code runs when a task is submitted; give each submission an idempotency_key' => %w[IdentityStrategy]
       }.flat_map { |sentence, names| names.map { |name| ["Tasker::#{name}", sentence] } }.to_h.freeze
       private_constant :ABSENT
