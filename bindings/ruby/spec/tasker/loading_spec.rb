@@ -80,7 +80,8 @@ RSpec.describe 'Loading the API of the Rails engine', :tasker do
 
   it 'says of other names of the engine what there is instead, in a NameError' do
     { 'Tasker::TaskRunnerJob' => 'TaskerCore.submit starts a task', 'Tasker::Events::SubscriptionLoader' => 'Subscribers::BaseSubscriber',
-      'Tasker::Telemetry::MetricsBackend' => 'Rust services', 'Tasker::TaskDiagram' => 'graph_text' }.each do |name, remedy|
+      'Tasker::Telemetry::MetricsBackend' => 'Rust services', 'Tasker::TaskDiagram' => 'graph_text',
+      'Tasker::Authorization::ResourceConstants' => 'mounts no routes' }.each do |name, remedy|
       expect { Object.const_get(name) }
         .to raise_error(NameError, /\Auninitialized constant #{name}: it is of the Rails engine and not of this gem; .*#{remedy}[^\n]*\z/)
       expect(name.safe_constantize).to be_nil

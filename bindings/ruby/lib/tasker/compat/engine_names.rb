@@ -16,10 +16,11 @@ module Tasker
         'the REST API, health and metrics are served by the orchestration service; this gem mounts no routes' =>
           %w[ApplicationController TasksController WorkflowStepsController HandlersController HealthController MetricsController
              AnalyticsController GraphqlController TaskerRailsSchema GraphQLTypes Mutations Queries Health
-             Concerns::ControllerAuthorizable Concerns::Authenticatable],
+             Concerns::ControllerAuthorizable Concerns::Authenticatable Authorization::ResourceConstants
+             Authorization::ResourceRegistry Authorization::UnauthorizedError Authentication::AuthenticationError],
         'traces and metrics are those of the Rust services (their section telemetry)' =>
-          %w[Telemetry::MetricsBackend Telemetry::EventRouter MetricsExportJob Instrumentation Observability Events::Subscribers::TelemetrySubscriber
-             Events::Subscribers::MetricsSubscriber],
+          %w[Telemetry::MetricsBackend Telemetry::EventRouter MetricsExportJob Instrumentation Observability
+             Events::Subscribers::TelemetrySubscriber Events::Subscribers::MetricsSubscriber],
         'files of subscriptions are not read; subclass Tasker::Events::Subscribers::BaseSubscriber and call its subscribe' =>
           %w[Events::SubscriptionLoader],
         'files of events are not read; a handler registers its own in custom_event_configuration, other code with ' \
@@ -28,7 +29,8 @@ module Tasker
           %w[ApplicationRecord DependentSystem DependentSystemObjectMap NamedTasksNamedStep StepDagRelationship StepReadinessStatus
              WorkflowStepEdge WorkflowStepTransition Functions],
         'TaskerCore.client.graph_text draws a task (GET /v1/tasks/:id/graph)' => %w[TaskDiagram Diagram Analysis],
-        'what the engine did inside is done by the Rust services' => %w[Orchestration Registry CacheStrategy],
+        'what the engine did inside is done by the Rust services' =>
+          %w[Orchestration Registry CacheStrategy Concerns::IdempotentStateTransitions],
         'no Ruby code runs when a task is submitted; give each submission an idempotency_key' => %w[IdentityStrategy]
       }.flat_map { |sentence, names| names.map { |name| ["Tasker::#{name}", sentence] } }.to_h.freeze
       private_constant :ABSENT
@@ -47,6 +49,7 @@ module Tasker
       # @api private
       # @return [void]
       def self.announce(constant, what)
+        constant.extend(self)
         Tasker.logger.warn("#{constant.name} #{what}")
       end
     end
