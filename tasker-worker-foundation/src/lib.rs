@@ -27,6 +27,7 @@ mod web;
 
 pub use adopt::{AdoptError, Adopted, Adopter, Reference};
 pub use handler::{HandlerRegistry, RustDispatch, StepContext, StepHandler};
+pub use report::{check_results, Unstorable};
 pub use seam::{
     Completion, CompletionSink, Completions, Dispatch, ExecutionId, ProgressSlot, SavedContext,
     StepEvent, TaskFacts,

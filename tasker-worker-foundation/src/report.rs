@@ -5,8 +5,10 @@
 //! is tried again until it can or the leases are lost; the steps stay in hand
 //! meanwhile, so their leases are renewed and no room is given back.
 
+use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tasker_shared::config::{Engine, Mode};
 use tasker_shared::domain::{check_json, JsonError, JsonLimits, JsonProblem, Outcome, StepError};
 use tasker_shared::store::{AdvanceConnection, Report, ReportConnection, StoreError};
@@ -178,17 +180,12 @@ fn judge(shared: &Shared, completions: impl Iterator<Item = Completion>) -> Judg
 /// be stored become a failure that says why; of an error there is always something to
 /// store. So a handler harms no step but its own.
 fn storable(engine: &Engine, outcome: Outcome) -> (Outcome, usize) {
-    let limits = |max_bytes| JsonLimits {
-        max_bytes,
-        max_depth: engine.json_max_depth,
-    };
+    let limits = |max_bytes| limits(engine, max_bytes);
     let (error, bytes) = match outcome {
-        Outcome::Success { results } => {
-            match check_json(&results, &limits(engine.result_max_bytes)) {
-                Ok(bytes) => return (Outcome::Success { results }, bytes),
-                Err(problem) => (unstorable(&problem), 0),
-            }
-        }
+        Outcome::Success { results } => match check_results(engine, &results) {
+            Ok(bytes) => return (Outcome::Success { results }, bytes),
+            Err(unstorable) => (unstorable.into_error(), 0),
+        },
         Outcome::Failure { error } => error.storable_results(&limits(engine.result_max_bytes)),
         other => return (other, 0),
     };
@@ -196,20 +193,51 @@ fn storable(engine: &Engine, outcome: Outcome) -> (Outcome, usize) {
     (Outcome::Failure { error }, bytes)
 }
 
-fn unstorable(problem: &JsonError) -> StepError {
-    let remedy = match problem.problem {
-        JsonProblem::TooLarge { .. } => {
-            "; return a reference to data kept elsewhere, or raise engine.result_max_bytes"
-        }
-        JsonProblem::TooDeep { .. } => "; return it flatter, or raise engine.json_max_depth",
-        // The others say it themselves.
-        _ => "",
-    };
-    StepError::permanent(format!(
-        "the handler's results cannot be stored: {problem}{remedy}"
-    ))
-    .with_class("Tasker::UnstorableResults")
-    .with_code(problem.code())
+fn limits(engine: &Engine, max_bytes: usize) -> JsonLimits {
+    JsonLimits {
+        max_bytes,
+        max_depth: engine.json_max_depth,
+    }
+}
+
+/// Why results cannot be stored, and what to do about it.
+#[derive(Debug)]
+pub struct Unstorable(JsonError);
+
+impl Unstorable {
+    /// Stable code of the problem.
+    pub fn code(&self) -> &'static str {
+        self.0.code()
+    }
+
+    fn into_error(self) -> StepError {
+        StepError::permanent(format!("the handler's results cannot be stored: {self}"))
+            .with_class("Tasker::UnstorableResults")
+            .with_code(self.code())
+    }
+}
+
+impl fmt::Display for Unstorable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let remedy = match self.0.problem {
+            JsonProblem::TooLarge { .. } => {
+                "; return a reference to data kept elsewhere, or raise engine.result_max_bytes"
+            }
+            JsonProblem::TooDeep { .. } => "; return it flatter, or raise engine.json_max_depth",
+            // The others say it themselves.
+            _ => "",
+        };
+        write!(f, "{}{remedy}", self.0)
+    }
+}
+
+/// Judges results of a success as the report does, for a dispatcher that tells others of
+/// the success before. Returns their size as JSON.
+///
+/// # Errors
+/// Results that would be stored as a failure.
+pub fn check_results(engine: &Engine, results: &Value) -> Result<usize, Unstorable> {
+    check_json(results, &limits(engine, engine.result_max_bytes)).map_err(Unstorable)
 }
 
 #[cfg(test)]

@@ -116,10 +116,10 @@ module TaskerCore
     end
 
     # Whether nobody waits for this attempt any more (timeout, cancelled, lease lost,
-    # worker out of time to drain): stop, and undo nothing, for another attempt may
-    # already be running.
+    # worker out of time to drain; answered, for what goes on without the handler): stop,
+    # and undo nothing, for another attempt may already be running.
     def cancelled?
-      @execution.cancelled?
+      @execution.cancelled? || @execution.answered?
     end
 
     # Says how far the work is. It is stored with the next lease renewal, so it may be

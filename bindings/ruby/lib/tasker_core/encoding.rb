@@ -18,12 +18,13 @@ module TaskerCore
   # Dates, times, decimals, durations, ranges, models and whatever else has an
   # `as_json` of its own are asked for it; only containers are walked here.
   module Encoding
-    # Nested arrays and objects.
+    # Nested arrays and objects. As the size this bounds what the process takes upon itself;
+    # `engine.json_max_depth` and the other settings are applied where the value is handed over.
     MAX_DEPTH = 128
     # Bytes of JSON, roughly counted.
     MAX_BYTES = 10 * 1024 * 1024
-    # Integers that the native side takes.
-    INTEGERS = (-(2**63)..(2**64 - 1)).freeze
+    # Integers that the database takes.
+    INTEGERS = (-(2**63)..(2**63 - 1)).freeze
 
     # Inside TaskerCore, `Encoding` is this module; these keep the two usual names of
     # Ruby's own class readable there.
@@ -220,7 +221,7 @@ module TaskerCore
       def integer(object)
         return spend(object, 8) if INTEGERS.cover?(object)
 
-        refuse('an Integer of more than 64 bits; return it as a String')
+        refuse('an Integer outside -2^63 to 2^63-1; return it as a String')
       end
 
       # Rational and Complex, which ActiveSupport writes as text. BigDecimal has a rule
@@ -248,7 +249,7 @@ module TaskerCore
         taken = string.encoding == BINARY ? string.dup.force_encoding(UTF_8) : string.encode(UTF_8)
         return taken if taken.valid_encoding?
 
-        refuse("a String that is not valid #{string.encoding}; encode it, or use Base64")
+        refuse('a String that is not valid UTF-8; encode it, or use Base64')
       rescue ::EncodingError
         refuse("a String in #{string.encoding} that cannot be written in UTF-8; encode it, or use Base64")
       end

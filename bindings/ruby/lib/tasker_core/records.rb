@@ -8,6 +8,12 @@ module TaskerCore
   #
   # @api private
   class Records
+    # Data came with Ruby 3.2; before that the name may belong to something else.
+    RECORDS = [Struct, *(::Data if defined?(::Data.define))].freeze
+    # Hashes, arrays and records inside of each other; more than can be stored.
+    MAX_DEPTH = 128
+    private_constant :RECORDS, :MAX_DEPTH
+
     # @return [Object] `value` itself if there is no record in it
     def self.to_objects(value)
       new.convert(value)
@@ -15,22 +21,26 @@ module TaskerCore
 
     def initialize
       @seen = {}.compare_by_identity
+      @depth = 0
     end
 
+    # `===` asks the class: a BasicObject answers nothing.
     def convert(value)
-      return value unless value.is_a?(Hash) || value.is_a?(Array) || record?(value)
-
-      @seen.fetch(value) do
-        @seen[value] = value
-        @seen[value] = inside(value)
+      case value
+      when Hash, Array, *RECORDS then @seen.fetch(value) { enter(value) }
+      else value
       end
     end
 
     private
 
-    # Data came with Ruby 3.2; before that the name may belong to something else.
-    def record?(value)
-      value.is_a?(Struct) || (defined?(::Data.define) && value.is_a?(::Data))
+    # What is nested deeper than the encoder goes stays as it is, for that to refuse.
+    def enter(value)
+      @seen[value] = value
+      return value if @depth >= MAX_DEPTH
+
+      @depth += 1
+      @seen[value] = inside(value).tap { @depth -= 1 }
     end
 
     def inside(value)

@@ -13,14 +13,25 @@ module TaskerCore
   # Runs the handler of one claimed step and answers it.
   #
   # INVARIANT: {#call} returns or its thread ends, and in both cases the step has been
-  # answered. Nothing a handler does comes out as an exception, but for what the owner of
-  # the thread says is his.
+  # answered. Nothing a handler or its exception does comes out as an exception, but for
+  # what the owner of the thread says is his.
   #
   # @api private
   class Runner
     # What each of the remedies in {EncodingError} has in common.
     SAME_AGAIN = 'Another attempt would return the same, so none is made.'
-    private_constant :SAME_AGAIN
+    # What the code of others raises for its own reasons, and nobody to end a thread.
+    ITS_OWN = [StandardError, ScriptError, SystemStackError].freeze
+    ENDED = 'the handler ended its thread (Thread.exit or Thread#kill)'
+    private_constant :SAME_AGAIN, :ITS_OWN, :ENDED
+
+    # @param execution [Native::Execution]
+    # @param error [EncodingError]
+    # @return [EncodingError] the same, saying whose results they are
+    def self.refused(execution, error)
+      problem = "handler #{execution.handler_class} returned what cannot be stored as results: #{error.message}. #{SAME_AGAIN}"
+      EncodingError.new(problem, code: error.code).tap { |refusal| refusal.set_backtrace(error.backtrace) }
+    end
 
     # @param leaving [Class, nil] what is raised in a thread whose owner takes it back: the
     #   step is handed back uncounted then, and the exception goes on
@@ -37,25 +48,22 @@ module TaskerCore
     # @param execution [Native::Execution]
     # @return [void]
     def call(execution)
-      answered = false
       if execution.cancelled?
         # While it waited for a thread somebody else has answered it, or has it now.
-        answer(execution, 'kind' => 'retryable', 'error_class' => 'TaskerCore::Cancelled',
+        execution.fail('kind' => 'retryable', 'error_class' => 'TaskerCore::Cancelled',
                           'message' => 'the attempt was cancelled before its handler began')
       else
         # Timeout.timeout, and whoever else raises in this thread on behalf of the
         # handler, must reach it; outside of it nothing may get in between.
         Thread.handle_interrupt(Object => :immediate) { @around.run(execution) { run(execution) } }
       end
-      answered = true
     rescue Exception => e # rubocop:disable Lint/RescueException
-      answered = true
-      raise if @leaving && e.is_a?(@leaving) && left(execution, e)
-
-      failed(execution, e)
+      left = @leaving && @leaving === e && left(execution, e) # rubocop:disable Style/CaseEquality
+      failed(execution, e) unless left
+      raise if left
     ensure
       # Thread.exit and Thread#kill cannot be rescued, but they do come by here.
-      answer_and_say(execution, Failure.panic('the handler ended its thread (Thread.exit or Thread#kill)')) unless answered
+      report(execution, Failure.panic(ENDED)) unless forked? || execution.answered?
       EventFeed.hurry
     end
 
@@ -102,19 +110,22 @@ module TaskerCore
 
       execution.succeed(value)
     rescue EncodingError => e
-      plain = Records.to_objects(value)
-      raise refused(execution, e) if plain.equal?(value)
+      plain = objects(value)
+      raise self.class.refused(execution, e) if plain.nil?
 
       begin
         execution.succeed(plain)
       rescue EncodingError => e
-        raise refused(execution, e)
+        raise self.class.refused(execution, e)
       end
     end
 
-    def refused(execution, error)
-      problem = "handler #{execution.handler_class} returned what cannot be stored as results: #{error.message}. #{SAME_AGAIN}"
-      EncodingError.new(problem).tap { |refusal| refusal.set_backtrace(error.backtrace) }
+    # @return [Object, nil] nil if that changes nothing, or a record cannot be made one
+    def objects(value)
+      plain = Records.to_objects(value)
+      plain unless plain.equal?(value)
+    rescue *ITS_OWN
+      nil
     end
 
     def unknown(execution, error)
@@ -137,43 +148,37 @@ module TaskerCore
 
       execution.hand_back
       tell(execution, :info, 'the host takes its thread back before the handler has finished; the step goes back uncounted',
-           error_class: error.class.name)
+           error_class: Failure.class_name(error))
       true
     end
 
     def failed(execution, error)
-      return if forked?
+      report(execution, Failure.of(error)) unless forked?
+    end
 
-      report = Failure.of(error)
-      counted = answer_and_say(execution, report)
+    def report(execution, report)
+      counted = answer(execution, report)
+      events_of(execution)&.failed(report) if counted
       level = report['kind'] == 'panic' ? :error : :warn
       tell(execution, level, "attempt failed: #{report['message']}",
            error_class: report['error_class'], kind: report['kind'], stale: !counted)
     end
 
+    # What may be in the way of a report is its context, in which even a key may be an
+    # object of the handler's.
+    #
     # @return [Boolean] whether it counted
-    def answer_and_say(execution, report)
-      counted = answer(execution, report)
-      events_of(execution)&.failed(report) if counted
-      counted
-    end
-
-    # Never raises: a report that cannot be made is tried without what is in its way.
     def answer(execution, report)
-      return false if forked?
-
-      execution.fail(report)
-    rescue EncodingError => e
-      answer(execution, Failure.without_context(report, e.message)) unless report.dig('context', 'left_out')
+      again = ->(e) { execution.fail(Failure.without_context(report, e)) }
+      Failure.ask(again) { execution.fail(report) }
     rescue StandardError => e
-      tell(execution, :error, "the step cannot be answered and will run again when its lease ends: #{e.message}",
-           error_class: e.class.name)
+      tell(execution, :error, "the step cannot be answered: #{e.message}", error_class: e.class.name)
       false
     end
 
     def tell(execution, level, message, **fields)
       Logging::StepLogger.new(@logger, Logging.step_fields(execution)).public_send(level, message, **fields)
-    rescue StandardError
+    rescue *ITS_OWN
       # A logger that fails must not cost a step.
       nil
     end

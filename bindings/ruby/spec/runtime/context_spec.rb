@@ -58,6 +58,14 @@ RSpec.describe TaskerCore::Context do
     expect(@execution.said).to eq([{ done: 1 }, { done: 2 }])
   end
 
+  it 'is cancelled once the attempt has been answered' do
+    subject = context
+    expect(subject).not_to be_cancelled
+    @execution.succeed(1)
+    expect(subject).to be_cancelled
+    expect(subject.heartbeat('still')).to be(false)
+  end
+
   describe '#logger' do
     let(:trace) { '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
     let(:subject) { context(correlation_id: 'c-1', traceparent: trace) }

@@ -42,6 +42,7 @@ module Fakes
     def parent_names = @facts[:parents].keys
     def parent_results(name) = copy(@facts[:parents][name])
     def cancelled? = @cancelled
+    def answered? = @answered
 
     def progress(value)
       check(value, 'progress')
@@ -49,8 +50,10 @@ module Fakes
       nil
     end
 
+    # As the native side with its settings: here more than 1 MB is too much.
     def succeed(value)
       check(value, 'results')
+      refuse('results', 'too large') if JSON.generate(value).bytesize > 1_000_000
       answer([:succeed, value])
     end
 
@@ -102,6 +105,7 @@ module Fakes
     end
 
     def check(value, path, open = [])
+      refuse(path, 'nested deeper than 128 levels') if open.size > 128
       case value
       when Hash
         nested(value, path, open) { value.each { |key, inner| check(inner, "#{path}.#{key}", open) } }
@@ -110,7 +114,7 @@ module Fakes
       when String then refuse(path, 'the String is not valid UTF-8') unless value.valid_encoding?
       when Float then refuse(path, "#{value} is no JSON number") unless value.finite?
       when Integer, Symbol, true, false, nil then nil
-      else refuse(path, "#{value.class} is no JSON value")
+      else refuse(path, "#{::Kernel.instance_method(:class).bind_call(value)} is no JSON value")
       end
     end
 

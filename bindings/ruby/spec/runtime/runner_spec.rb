@@ -106,12 +106,17 @@ RSpec.describe TaskerCore::Runner do
       'not a number' => [-> { { price: Float::NAN } }, 'results.price: NaN is no JSON number'],
       'text that is none' => [-> { { name: "\xFF" } }, 'results.name: the String is not valid UTF-8'],
       'a lazy enumerator' => [-> { { rows: [1].lazy } }, 'results.rows: Enumerator::Lazy is no JSON value'],
-      'a time' => [-> { { 'a' => [{ at: Time.now }] } }, 'results.a[0].at: Time is no JSON value']
+      'a time' => [-> { { 'a' => [{ at: Time.now }] } }, 'results.a[0].at: Time is no JSON value'],
+      'an object without methods' => [-> { { rows: [BasicObject.new] } }, 'results.rows[0]: BasicObject is no JSON value'],
+      'a record that cannot be read' =>
+        [-> { { row: Struct.new(:a) { def to_h = raise('no') }.new(1) } }, /results\.row: #<Class:0x\h+> is no JSON value/],
+      'twenty thousand levels' => [-> { 20_000.times.inject({}) { |inner, _| { 'a' => inner } } }, 'nested deeper than'],
+      'more than the core stores' => [-> { 'x' * 1_100_000 }, 'results: too large']
     }.each do |name, (body, problem)|
       it "fail that step for good and name the place: #{name}" do
         _, error = handle { body.call }
         expect(error).to include('kind' => 'permanent', 'error_class' => 'TaskerCore::EncodingError')
-        expect(error['message']).to include('handler Probe', problem, 'Another attempt would return the same')
+        expect(error['message']).to include('handler Probe', 'Another attempt would return the same').and match(Regexp.union(problem))
       end
     end
   end

@@ -69,7 +69,7 @@ RSpec.describe TaskerCore::Encoding do
 
   it 'names the place of what cannot be encoded' do
     expect(refusal(items: [1, { text: "\xFF" }])).to match(/\Aresults\.items\[1\]\.text: a String that is not valid UTF-8/)
-    expect(refusal(a: 2**70)).to match(/\Aresults\.a: an Integer of more than 64 bits/)
+    expect(refusal(a: 2**63)).to match(/\Aresults\.a: an Integer outside -2\^63 to 2\^63-1/)
     expect(refusal("a\0b")).to match(/\Aresults: a String with U\+0000/)
     expect(refusal("k\0" => 1)).to match(/U\+0000/)
     expect(refusal(BasicObject.new)).to match(/BasicObject, which has no as_json/)
@@ -100,7 +100,7 @@ RSpec.describe TaskerCore::Encoding do
   it 'takes bytes that are UTF-8, and text of other encodings' do
     expect(plain('é'.b)).to eq('é')
     expect(plain('é'.encode('ISO-8859-1'))).to eq('é')
-    expect(refusal("\xE9\x00".dup.force_encoding('BINARY'))).to match(/not valid (ASCII-8BIT|BINARY)/)
+    expect(refusal("\xE9\x00".dup.force_encoding('BINARY'))).to match(/not valid UTF-8/)
   end
 
   it 'makes storable text of anything' do

@@ -117,6 +117,31 @@ RSpec.describe Tasker::Compat::Hooks, :tasker do
       expect(calls).to be_empty
     end
 
+    it 'is not called for results that cannot be stored' do
+      annotated(calls)
+      stub_const('Charge', Class.new(Tasker::StepHandler::Base) { def process(*) = { text: 'x' * 1_100_000 } })
+      expect(run_charge(task_row: { only_sink: 'charge' }).failed).to include('kind' => 'permanent')
+      expect(calls).to be_empty
+    end
+
+    it 'can change the results no more, and is told so' do
+      said = []
+      workflow do
+        define_method(:update_annotations) do |_task, _sequence, steps|
+          own = steps.last
+          said << own.update(results: own.results.merge('note' => 'late'))
+          own.results['inside'] = true
+          own.save!
+        end
+      end
+      execution = nil
+      events = events_of { execution = run_charge(task_row: { only_sink: 'charge' }) }
+      expect(said).to eq([false])
+      expect(log).to match(/hook update_annotations .* the results of step charge are those that its handler has ended with/)
+      expect(execution.results).to eq('inputs' => {})
+      expect(events.last.last[:step_results]).to eq('inputs' => {})
+    end
+
     it 'can make annotations and store a context' do
       workflow do
         def update_annotations(task, _sequence, steps)

@@ -130,8 +130,43 @@ RSpec.describe Tasker::Compat::Runner, :tasker do
         def process_results(step, *) = step.results['bad'] = "\xFF"
       end
       failed = run(klass, previous_results: { 'before' => 1 }).failed
-      expect(failed['message']).to start_with('results.bad: a String that is not valid UTF-8')
+      expect(failed['message']).to start_with('handler Charge returned').and include('results.bad: a String that is not valid UTF-8')
       expect(failed['results'].keys).to contain_exactly('before', 'error', 'error_class', 'backtrace')
+    end
+
+    it 'keeps its message, class and kind whatever else of it cannot be encoded' do
+      fragile = Class.new { def as_json(*) = raise('as_json boom') }
+      in_context = handler { define_method(:process) { |*| raise Tasker::PermanentError.new('no', context: { a: fragile.new }) } }
+      kept = handler('Kept') do
+        define_method(:process) do |_task, _sequence, step|
+          step.results = { 'a' => 1 }
+          step.results['b'] = fragile.new
+          raise Tasker::PermanentError, 'no'
+        end
+      end
+      permanent = { 'kind' => 'permanent', 'message' => 'no', 'error_class' => 'Tasker::PermanentError' }
+      expect(run(in_context).failed).to include(permanent).and include('context' => { 'left_out' => 'as_json boom' })
+      expect(run(kept, previous_results: { 'before' => 1 }).failed).to include(permanent).and include('results' => include('before' => 1))
+    end
+
+    it 'leaves out a pause that is none' do
+      [Float::INFINITY, Float::NAN, Complex(1, 2), 10**400, -1, 'soon'].each do |pause|
+        klass = handler do
+          define_method(:process) do |_task, _sequence, step|
+            step.backoff_request_seconds = pause
+            raise Tasker::RetryableError, 'busy'
+          end
+        end
+        expect(run(klass).failed).to include('kind' => 'retryable', 'message' => 'busy').and(satisfy { |told| !told.key?('retry_after_seconds') })
+      end
+    end
+
+    it 'is told of results that the core refuses, and no success before' do
+      klass = handler { def process(*) = { text: 'x' * 1_100_000 } }
+      execution = nil
+      events = events_of { execution = run(klass) }
+      expect(execution.failed['message']).to match(/handler Charge returned .* results: too large\. Another attempt/)
+      expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle step.failed])
     end
 
     it 'comes of a constructor that raises, of the wrong arity, of a missing method' do

@@ -1,10 +1,11 @@
 //! From Ruby objects to JSON values, exactly: what JSON has no word for is refused, with
 //! the path to it, and never guessed at.
 //!
-//! Taken: Hash (keys String or Symbol, others by `to_s`), Array, String and Symbol of
-//! valid UTF-8, Integer from -2^63 to 2^64-1, finite Float, true, false, nil, and
-//! subclasses of these. Nesting, size and cycles are bounded here, so that no handler's
-//! value can take the process down.
+//! Taken: Hash (keys String or Symbol, others by `to_s`, no two the same text), Array,
+//! String and Symbol of valid UTF-8 without U+0000, Integer from -2^63 to 2^63-1, finite
+//! Float, true, false, nil, and subclasses of these. Nesting, size and cycles are bounded
+//! here, so that no handler's value can take the process down; the limits that the
+//! configuration sets are for those who store the value.
 
 use magnus::r_hash::ForEach;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
@@ -169,9 +170,14 @@ impl Encoder {
         let mut refused = None;
         hash.foreach(|key: Value, item: Value| {
             match self.field(key, item) {
-                Ok((key, item)) => {
+                Ok((key, item)) if !fields.contains_key(&key) => {
                     fields.insert(key, item);
                     Ok(ForEach::Continue)
+                }
+                Ok((key, _)) => {
+                    let twice = Refusal::of("two keys of the Hash are the same text: keep one");
+                    refused = Some(twice.inside(|| segment(&key)));
+                    Ok(ForEach::Stop)
                 }
                 // Ended first and raised then: an exception would pass over what is
                 // owned here.
@@ -224,7 +230,7 @@ impl Encoder {
         self.spend(bytes.len() + 3)?;
         if is_unicode(raw) {
             if let Ok(text) = std::str::from_utf8(bytes) {
-                return Ok(text.to_owned());
+                return without_nul(text);
             }
             return Err(Refusal::of(
                 "the String is not valid UTF-8: scrub or encode it",
@@ -235,7 +241,7 @@ impl Encoder {
         #[allow(unsafe_code)]
         let range = unsafe { rb_sys::rb_enc_str_coderange(raw) };
         if range == rb_sys::ruby_coderange_type::RUBY_ENC_CODERANGE_7BIT as i32 {
-            return Ok(String::from_utf8_lossy(bytes).into_owned());
+            return without_nul(&String::from_utf8_lossy(bytes));
         }
         Err(Refusal::of(format!(
             "the String is {}, not UTF-8: encode it",
@@ -244,29 +250,21 @@ impl Encoder {
     }
 
     fn symbol(&mut self, value: Value) -> Result<String, Refusal> {
-        let Some(symbol) = Symbol::from_value(value) else {
-            return Err(Refusal::of("is no Symbol"));
-        };
-        let text = symbol
-            .name()
-            .map_err(|_| Refusal::of("the Symbol is not valid UTF-8"))?
-            .into_owned();
-        self.spend(text.len() + 3)?;
-        Ok(text)
+        // As a String, for magnus ends the name of a Symbol at U+0000.
+        // SAFETY: `value` is a live Symbol, which keeps its String.
+        #[allow(unsafe_code)]
+        let text = unsafe { Value::from_raw(rb_sys::rb_sym2str(value.as_raw())) };
+        self.string(text)
     }
 
     fn integer(&mut self, value: Value) -> Result<Json, Refusal> {
         self.spend(2)?;
         let integer = Integer::from_value(value);
-        let signed = integer.and_then(|integer| integer.to_i64().ok());
-        if let Some(number) = signed {
-            return Ok(Json::Number(number.into()));
-        }
-        let unsigned = integer.and_then(|integer| integer.to_u64().ok());
-        unsigned
+        integer
+            .and_then(|integer| integer.to_i64().ok())
             .map(|number| Json::Number(number.into()))
             .ok_or_else(|| {
-                Refusal::of("the Integer is outside -2^63 to 2^64-1: pass it as a String")
+                Refusal::of("the Integer is outside -2^63 to 2^63-1: pass it as a String")
             })
     }
 
@@ -279,6 +277,14 @@ impl Encoder {
             .map(Json::Number)
             .ok_or_else(|| Refusal::of(format!("{float} is no JSON number: pass nil or a String")))
     }
+}
+
+/// PostgreSQL cannot store it.
+fn without_nul(text: &str) -> Result<String, Refusal> {
+    if text.contains('\0') {
+        return Err(Refusal::of("the text contains U+0000: remove it"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Whether the encoding of a String is UTF-8 or a part of it.

@@ -10,12 +10,12 @@ use magnus::{method, prelude::*, Error, IntoValue, RArray, RModule, RString, Rub
 use serde_json::Value as Json;
 use tasker_shared::domain::Outcome;
 use tasker_shared::store::records::{self, Fence, RecordError};
-use tasker_worker_foundation::{ExecutionId, StepEvent};
+use tasker_worker_foundation::{check_results, ExecutionId, StepEvent};
 
 use crate::adopt;
 use crate::decode::to_ruby;
 use crate::encode;
-use crate::entry::{entry, entry_of};
+use crate::entry::{entry, entry_of, raise, Kind};
 use crate::failure;
 use crate::queue::Held;
 use crate::rows::{self, Rows};
@@ -47,9 +47,29 @@ impl Execution {
 
     fn succeed(&self, results: Value) -> Result<bool, Error> {
         self.answer(|ruby| {
-            let results = encode::to_json(ruby, "results", results)?;
+            let results = self.results(ruby, results)?;
             Ok(Outcome::Success { results })
         })
+    }
+
+    /// Raises what `succeed` would, and answers nothing.
+    fn check_results(&self, results: Value) -> Result<(), Error> {
+        entry_of(self.held.owner(), |ruby| {
+            self.results(ruby, results).map(|_| ())
+        })
+    }
+
+    /// What the worker would refuse is refused here: Ruby tells of a success once it is
+    /// handed over.
+    fn results(&self, ruby: &Ruby, results: Value) -> Result<Json, Error> {
+        let results = encode::to_json(ruby, "results", results)?;
+        match check_results(&self.reader.engine(), &results) {
+            Ok(_) => Ok(results),
+            Err(unstorable) => {
+                let message = format!("results: {unstorable}");
+                Err(raise(ruby, Kind::Encoding, unstorable.code(), message))
+            }
+        }
     }
 
     fn fail(&self, error: Value) -> Result<bool, Error> {
@@ -91,6 +111,11 @@ impl Execution {
         entry_of(self.held.owner(), |_| {
             Ok(self.event().cancelled.is_cancelled())
         })
+    }
+
+    /// Whether an answer has been given here.
+    fn is_answered(&self) -> Result<bool, Error> {
+        entry_of(self.held.owner(), |_| Ok(self.held.is_answered()))
     }
 
     fn steps(&self) -> Result<Value, Error> {
@@ -234,7 +259,9 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("save_context", method!(Execution::save_context, 1))?;
     class.define_method("save_inputs", method!(Execution::save_inputs, 1))?;
     class.define_method("cancelled?", method!(Execution::is_cancelled, 0))?;
+    class.define_method("answered?", method!(Execution::is_answered, 0))?;
     class.define_method("progress", method!(Execution::progress, 1))?;
+    class.define_method("check_results", method!(Execution::check_results, 1))?;
     class.define_method("succeed", method!(Execution::succeed, 1))?;
     class.define_method("fail", method!(Execution::fail, 1))?;
     class.define_method("no_handler", method!(Execution::no_handler, 0))?;

@@ -70,6 +70,10 @@ impl Held {
         self.owner
     }
 
+    pub(crate) fn is_answered(&self) -> bool {
+        self.inner.answered.load(Ordering::Acquire)
+    }
+
     /// Reports the outcome; false if the step has been answered before, by Ruby or by
     /// the worker (timeout, lost lease, end of the drain).
     pub(crate) fn answer(&self, outcome: Outcome) -> bool {

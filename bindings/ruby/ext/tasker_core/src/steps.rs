@@ -1,12 +1,14 @@
 //! What asking the database for Ruby needs, and `Execution#steps`: all steps of the task
 //! as they are now.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use magnus::value::ReprValue;
 use magnus::{Error, Ruby, Value};
 use serde_json::{json, Value as Json};
+use tasker_shared::config::Engine;
 use tasker_shared::store::read::{task_steps, TaskStep};
 use tasker_shared::store::records::RecordError;
 use tasker_shared::store::Store;
@@ -23,6 +25,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// The settings in force; without a database the built-in ones.
+    pub(crate) fn engine(&self) -> Cow<'_, Engine> {
+        match &self.source {
+            Some((store, _)) => Cow::Borrowed(store.engine()),
+            None => Cow::Owned(Engine::default()),
+        }
+    }
+
     /// The steps of a task in template order, as an Array of Hashes with String keys.
     ///
     /// # Errors

@@ -16,9 +16,15 @@ module Tasker
       #
       # @return [String] that can be stored
       def self.message_of(error)
-        TaskerCore::Encoding.text(error.message)
-      rescue StandardError => e
-        "an error of class #{error.class} whose message cannot be read (#{e.class})"
+        unreadable = lambda do |e|
+          "an error of class #{class_of(error)} whose message cannot be read (#{class_of(e)})"
+        end
+        TaskerCore::Failure.ask(unreadable) { TaskerCore::Encoding.text(error.message) }
+      end
+
+      # @return [String]
+      def self.class_of(error)
+        TaskerCore::Failure.class_name(error)
       end
 
       # @param error [Exception]
@@ -29,24 +35,19 @@ module Tasker
         @step = step
         @execution = execution
         @message = self.class.message_of(error)
-        @error_class = error.class.name || error.class.to_s
-        @backtrace = (error.backtrace || []).map { |line| TaskerCore::Encoding.text(line, limit: 4096) }
+        @error_class = self.class.class_of(error)
+        @backtrace = TaskerCore::Failure.backtrace(error) do |lines|
+          lines.map { |line| TaskerCore::Encoding.text(line, limit: 4096) }
+        end
         @results = kept_results.merge('error' => @message, 'error_class' => @error_class, 'backtrace' => backtrace_text)
       end
 
       # @return [Hash{String=>Object}] what Native::Execution#fail takes
       def report
-        report = {
+        {
           'kind' => kind, 'message' => @message, 'error_class' => @error_class, 'backtrace' => backtrace_text,
-          'results' => @results
-        }
-        code = error_attribute(:error_code)
-        report['error_code'] = TaskerCore::Encoding.text(code) if code
-        context = encoded_context
-        report['context'] = context if context.is_a?(Hash) && context.any?
-        seconds = @step.backoff_request_seconds
-        report['retry_after_seconds'] = seconds if seconds.is_a?(Numeric) && seconds >= 0 && kind == 'retryable'
-        report
+          'results' => @results, 'error_code' => error_code, 'context' => encoded_context, 'retry_after_seconds' => pause
+        }.compact
       end
 
       # @return [Hash{Symbol=>Object}]
@@ -70,24 +71,40 @@ module Tasker
 
       # Without what cannot be stored: that may be the very error.
       def kept_results
-        results = TaskerCore::Encoding.plain(@step.results)
+        before = ->(_) { @execution.previous_results }
+        results = TaskerCore::Failure.ask(before) { TaskerCore::Encoding.plain(@step.results) }
         results.is_a?(Hash) ? results : {}
-      rescue TaskerCore::EncodingError
-        before = @execution.previous_results
-        before.is_a?(Hash) ? before : {}
+      end
+
+      def error_code
+        TaskerCore::Failure.ask do
+          code = error_attribute(:error_code)
+          code && TaskerCore::Encoding.text(code)
+        end
       end
 
       def encoded_context
-        context = error_attribute(:context)
-        context.nil? ? nil : TaskerCore::Encoding.plain(context, root: 'context')
-      rescue TaskerCore::EncodingError => e
-        { 'left_out' => e.message }
+        left_out = ->(e) { { 'left_out' => self.class.message_of(e) } }
+        context = TaskerCore::Failure.ask(left_out) do
+          TaskerCore::Encoding.plain(error_attribute(:context), root: 'context')
+        end
+        context if context.is_a?(Hash) && context.any?
+      end
+
+      # What an API handler was asked to wait, if that is a time.
+      def pause
+        TaskerCore::Failure.ask do
+          seconds = @step.backoff_request_seconds
+          next unless kind == 'retryable' && seconds.is_a?(Numeric) && seconds.real? && seconds >= 0
+
+          seconds if TaskerCore::Failure.seconds(seconds)
+        end
       end
 
       def error_attribute(name)
-        @error.public_send(name) if @error.is_a?(RetryableError) || @error.is_a?(PermanentError)
-      rescue StandardError
-        nil
+        case @error
+        when RetryableError, PermanentError then TaskerCore::Failure.attribute(@error, name)
+        end
       end
     end
   end

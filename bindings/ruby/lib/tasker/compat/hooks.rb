@@ -75,11 +75,16 @@ module Tasker
         task&.setting_defaults = false
       end
 
+      # @return [Boolean] whether somebody wants to know of a success
+      def after?
+        wants?(ANNOTATIONS)
+      end
+
       # After the handler of a step has succeeded, and before anybody is told: if it is the
       # one step that all others lead to, nothing is left to do but to end the task.
       # @return [void]
       def after
-        return unless wants?(ANNOTATIONS)
+        return unless after?
 
         task, step = @records.task, @records.step
         Hooks.call(@task_handler, ANNOTATIONS, task) do

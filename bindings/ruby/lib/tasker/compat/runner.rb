@@ -52,11 +52,23 @@ module Tasker
       def succeeded(hooks)
         # Changes inside of results have not been encoded yet.
         results = TaskerCore::Encoding.plain(@step.results)
-        ended(Constants::WorkflowStepStatuses::COMPLETE)
-        hooks.after
+        results = annotated(hooks, results) if hooks.after?
         counted = @execution.succeed(results)
+        ended(Constants::WorkflowStepStatuses::COMPLETE)
         @step.life_cycle.finish(Constants::StepEvents::COMPLETED, :completed) if counted
         counted
+      rescue TaskerCore::EncodingError => e
+        raise TaskerCore::Runner.refused(@execution, e)
+      end
+
+      # A hook is told of a success: what cannot be stored has been refused by then, and
+      # what the hook does to the results comes too late.
+      def annotated(hooks, results)
+        @execution.check_results(results)
+        settled = @step.settle(results)
+        ended(Constants::WorkflowStepStatuses::COMPLETE)
+        hooks.after
+        @step.results = settled
       end
 
       def failed(error)

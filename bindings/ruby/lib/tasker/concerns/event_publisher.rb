@@ -136,9 +136,10 @@ module Tasker
       end
 
       def error_context(error)
+        error_class = Compat::Failure.class_of(error)
         {
-          error_message: Compat::Failure.message_of(error), error_class: error.class.name, exception_class: error.class.name,
-          backtrace: error.backtrace&.first(10)
+          error_message: Compat::Failure.message_of(error), error_class: error_class, exception_class: error_class,
+          backtrace: TaskerCore::Failure.backtrace(error) { |lines| lines.first(10) }
         }
       end
 

@@ -70,9 +70,10 @@ module Tasker
       end
 
       def log_exception(exception, context: {}, level: :error)
-        log_structured(level, "Exception occurred: #{exception.class.name}",
-                       entity_type: 'exception', exception_class: exception.class.name,
-                       exception_message: exception.message, backtrace: (exception.backtrace || []).first(10), **context)
+        name = Compat::Failure.class_of(exception)
+        log_structured(level, "Exception occurred: #{name}",
+                       entity_type: 'exception', exception_class: name, exception_message: Compat::Failure.message_of(exception),
+                       backtrace: TaskerCore::Failure.backtrace(exception) { |lines| lines.first(10) }, **context)
       end
 
       private

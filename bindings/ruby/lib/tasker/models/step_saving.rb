@@ -12,11 +12,13 @@ module Tasker
     end
 
     # @return [true]
-    # @raise [UnsupportedError] for a changed step that does not run
+    # @raise [UnsupportedError] for a changed step that does not run, and for results that a
+    #   hook has changed after the handler
     # @raise [TaskerCore::RecordError] if the inputs are refused, or the attempt is over
     # @raise [TaskerCore::EncodingError] if they are no JSON, naming the place
     def save!(**_options)
       if life_cycle
+        refuse_late_results
         store_inputs
       elsif changed_elsewhere? && !task.setting_defaults
         # While defaults are set, each step gets its own before its handler runs.
@@ -52,7 +54,22 @@ module Tasker
       save
     end
 
+    # The handler has succeeded with these results: nobody changes them any more.
+    #
+    # @return [Object] a copy, which is stored
+    # @api private
+    def settle(results)
+      @settled_results = TaskerCore::Encoding.copy(results)
+    end
+
     private
+
+    def refuse_late_results
+      return if !defined?(@settled_results) || @results == @settled_results
+
+      raise UnsupportedError, "the results of step #{name} are those that its handler has ended with: " \
+                              'let the handler assign them, or write an annotation'
+    end
 
     def changed_elsewhere?
       (defined?(@results) && @results != (@known_results ? @known_results.call : row['results'])) ||

@@ -86,7 +86,14 @@ class FakeExecution
     false
   end
 
+  # As the native side with its settings: here more than 1 MB is too much.
+  def check_results(value)
+    strict(value, 'results')
+    raise TaskerCore::EncodingError.new('results: too large', code: 'json_too_large') if value.to_json.bytesize > 1_000_000
+  end
+
   def succeed(value)
+    check_results(value)
     answer { @succeeded = [strict(value, 'results')] }
   end
 
