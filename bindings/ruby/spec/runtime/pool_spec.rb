@@ -112,7 +112,7 @@ RSpec.describe TaskerCore::Pool do
     expect(reasons).to be_empty
   ensure
     gate.close
-    expect(deaf.close(5)).to eq(0)
+    deaf.close(5)
   end
 
   it 'says so when more are stuck than may run at once' do
