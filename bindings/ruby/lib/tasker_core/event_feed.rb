@@ -155,7 +155,7 @@ module TaskerCore
 
     def deliver
       while (batch, events = @native.take)
-        counts = @delivery.deliver(events.map { |event| Event.new(event) }) or break
+        counts = @delivery.deliver(events.map { |event| Event.new(event, @native) }) or break
         @native.ack(batch, *counts)
       end
     ensure

@@ -78,7 +78,7 @@ RSpec.describe 'Events of a run' do
         end
       end
       others.uniq(&:id).each do |event|
-        keys = expected.select { |identifier,| identifier == event.id }.flat_map(&:last).uniq - ['task']
+        keys = expected.select { |identifier,| identifier == event.id }.flat_map(&:last).uniq
         expect(event.to_h.keys.map(&:to_s)).to include(*keys - (event.id == 'task.start_requested' ? %w[from_state to_state transitioned_at] : [])), event.id
       end
       expect(others.map(&:event_id)).to all(match(/\A[ts]\d+\./))
@@ -106,6 +106,8 @@ RSpec.describe 'Events of a run' do
     expect(both.map { |event| event[:task_id] }).to eq([task, task])
     expect(both.map(&:event_id).uniq.size).to eq(1)
     expect(both.first[:transitioned_at]).to be_a(Time)
+    expect(both.map { |event| event[:task] })
+      .to all(be_a(Tasker::Task).and(have_attributes(task_id: task, status: 'complete', name: 'greet', workflow_steps: [be_complete])))
     expect(both.first[:timestamp]).to match(/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\z/)
   ensure
     expect(listener&.stop).to be(true)

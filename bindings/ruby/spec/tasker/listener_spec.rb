@@ -20,8 +20,9 @@ RSpec.describe Tasker::Events::Listener, :tasker do
     end.new
   end
 
-  def event(payload = {})
-    TaskerCore::EventFeed::Event.new('id' => 't9.task.completed', 'identifier' => 'task.completed', 'payload' => payload)
+  def event(payload = {}, native = nil)
+    TaskerCore::EventFeed::Event.new({ 'id' => 't9.task.completed', 'identifier' => 'task.completed', 'task_id' => 9,
+                                         'payload' => payload }, native)
   end
 
   let(:listener) { described_class.new(name: 'tests', feed: feeds) }
@@ -60,6 +61,19 @@ RSpec.describe Tasker::Events::Listener, :tasker do
     feed = take(feeds.started)
     2.times { feed.block.call([again]) }
     expect(heard).to eq([['t9.task.completed', Time.zone.parse(at)]] * 2)
+  end
+
+  it 'has the task of an end read only for who looks at it' do
+    heard = []
+    Tasker::Events::Publisher.instance.subscribe('task.completed') { |one| heard << one[:task] }
+    rows = FakeExecution.new(task_id: 9, task_row: { state: 'complete', complete: true })
+    reads = 0
+    native = Class.new { define_method(:rows) { Struct.new(:row) { def task(_id) = row }.new((reads += 1) && rows.task) } }.new
+    listener.start
+    take(feeds.started).block.call([event({}, native)])
+    expect([heard.first.is_a?(Tasker::Task), reads]).to eq([true, 0])
+    expect(heard.first).to have_attributes(task_id: 9, status: 'complete', complete?: true)
+    expect(reads).to eq(1)
   end
 
   it 'waits no longer for a subscriber than it was told, and says what comes again' do

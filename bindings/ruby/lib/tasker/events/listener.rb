@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require 'set'
+require_relative '../compat/task_later'
 
 module Tasker
   module Events
@@ -126,6 +127,7 @@ module Tasker
         payload = event.payload.dup
         TIMES.each { |key| payload[key] = Time.zone.parse(payload[key]) if payload[key] }
         payload[:timestamp] = Time.zone.parse(payload[:timestamp]) if TIMED.include?(event.identifier)
+        payload[:task] = Compat::TaskLater.new(event) if event.identifier == Constants::TaskEvents::COMPLETED
         Events.tell(event.identifier, payload, event.id)
         @in_hand = nil
       end
