@@ -24,9 +24,10 @@ module TaskerCore
   #   goes on, within `engine.lease_ms` (10 s) at most.
   # * The block runs in a thread of the feed. Nothing is read before it has returned, so a
   #   slow block gets its events later and loses none.
-  # * A block that raises gets the same events again after a growing pause, {Delivery#attempts}
-  #   times. Then they come one at a time, as often each, and what still fails is set aside:
-  #   logged with its id and counted, here and in `tasker.event_cursors`.
+  # * A block that raises, whatever it is, or wants to end its thread or the process (`exit`,
+  #   `abort`), gets the same events again after a growing pause, {Delivery#attempts} times.
+  #   Then they come one at a time, as often each, and what still fails is set aside: logged
+  #   with its id and counted, here and in `tasker.event_cursors`.
   #
   # What step handlers did is told by the process that ran them ({Tasker::Events}), and not
   # here. {.events} are the identifiers.
@@ -104,7 +105,7 @@ module TaskerCore
       @pid = Process.pid
       self.class.add(self)
       @thread = Thread.new { deliver }
-      @thread.name = 'tasker events'
+      @thread.name = 'tasker feed'
     end
 
     # @api private
@@ -128,7 +129,10 @@ module TaskerCore
     #
     # @param timeout [Numeric, nil] seconds; nil to wait for as long as it takes
     # @return [Boolean] whether it has ended
+    # @raise [ThreadError] in the block of the feed, which would wait for itself for ever
     def join(timeout = nil)
+      raise ThreadError, "feed #{name} cannot be waited for in its own block" if timeout.nil? && @delivery.inside?
+
       deadline = timeout && Process.clock_gettime(Process::CLOCK_MONOTONIC) + timeout
       return false unless @native.join(timeout)
 
@@ -151,11 +155,12 @@ module TaskerCore
 
     def deliver
       while (batch, events = @native.take)
-        counts = @delivery.deliver(events.map { |event| Event.new(event) }) or break
+        counts = @delivery.deliver(events.map { |event| Event.new(event, @native) }) or break
         @native.ack(batch, *counts)
       end
     ensure
       self.class.remove(self)
+      @delivery.close
       # Whatever ended the thread: another process may read.
       @native.abandon
     end

@@ -72,9 +72,13 @@ RSpec.describe 'Events of a run' do
       expect(others.map(&:id)).to eq(once(expected.map(&:first)))
       of_steps(events).group_by { |event| event[:step_name] }.each do |name, own|
         expect(own.map(&:id)).to eq(%w[step.execution_requested step.before_handle step.completed]), name
+        own.each do |event|
+          keys = engine.select { |identifier, step,| [identifier, step] == [event.id, name] }.flat_map(&:last).uniq
+          expect(event.to_h.keys.map(&:to_s)).to match_array(keys), "#{name} #{event.id}"
+        end
       end
       others.uniq(&:id).each do |event|
-        keys = expected.select { |identifier,| identifier == event.id }.flat_map(&:last).uniq - ['task']
+        keys = expected.select { |identifier,| identifier == event.id }.flat_map(&:last).uniq
         expect(event.to_h.keys.map(&:to_s)).to include(*keys - (event.id == 'task.start_requested' ? %w[from_state to_state transitioned_at] : [])), event.id
       end
       expect(others.map(&:event_id)).to all(match(/\A[ts]\d+\./))
@@ -102,9 +106,25 @@ RSpec.describe 'Events of a run' do
     expect(both.map { |event| event[:task_id] }).to eq([task, task])
     expect(both.map(&:event_id).uniq.size).to eq(1)
     expect(both.first[:transitioned_at]).to be_a(Time)
+    expect(both.map { |event| event[:task] })
+      .to all(be_a(Tasker::Task).and(have_attributes(task_id: task, status: 'complete', name: 'greet', workflow_steps: [be_complete])))
     expect(both.first[:timestamp]).to match(/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\z/)
   ensure
     expect(listener&.stop).to be(true)
+  end
+
+  it 'reach the others where a subscriber would end the process, raises beside StandardError or ends its thread' do
+    publisher = Tasker::Events::Publisher.instance
+    ended = 0
+    publisher.subscribe('task.completed') { exit }
+    publisher.subscribe('task.completed') { raise Exception, 'odd' } # rubocop:disable Lint/RaiseException
+    publisher.subscribe('task.completed') { Thread.exit if (ended += 1) == 1 }
+    publisher.subscribe('task.completed') { |event| heard << event if event[:task_name] == 'greet' }
+    register('greet', 'hello' => 'Events::Say')
+    worker(handlers: { 'Events::Say' => ->(_context) { {} } }, events: namespace)
+    tasks = Array.new(2) { submit('greet').tap { |task| wait(task) } }
+    expect(Array.new(2) { take(heard)[:task_id] }).to eq(tasks)
+    expect(@events_log.string).to include('(SystemExit)').and include('odd (Exception)').and include('its thread was ended')
   end
 
   it 'wait for a slow subscriber and pass by one that fails, and none is dropped' do

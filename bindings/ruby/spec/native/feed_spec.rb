@@ -15,7 +15,7 @@ RSpec.describe 'processes with a native feed' do
     ended = run_ruby(<<~RUBY)
       feed = Native::EventFeed.start(#{options('forked')})
       Process.wait(fork do
-        calls = [-> { feed.take }, -> { feed.ack(1, 0, 0) }, -> { feed.stop }, -> { feed.abandon }, -> { feed.join(0) },
+        calls = [-> { feed.take }, -> { feed.ack(1, 0, 0) }, -> { feed.stop }, -> { feed.abandon }, -> { feed.rows }, -> { feed.join(0) },
                  -> { Native::EventFeed.start(#{options('child')}) }]
         puts calls.count { |call| call.call && false rescue $!.is_a?(TaskerCore::ForkError) }
         feed = calls = nil
@@ -24,7 +24,7 @@ RSpec.describe 'processes with a native feed' do
       feed.stop
       puts feed.join(30), feed.take.inspect
     RUBY
-    expect([ended.output, ended.errors]).to eq(["6\ntrue\nnil\n", ''])
+    expect([ended.output, ended.errors]).to eq(["7\ntrue\nnil\n", ''])
   end
 
   it 'ends a wait for events when the thread is killed, raised in or the process interrupted' do

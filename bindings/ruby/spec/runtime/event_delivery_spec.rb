@@ -57,7 +57,42 @@ RSpec.describe TaskerCore::EventFeed::Delivery do
     expect(thread.join(SpecSupport::PATIENCE).value).to be_nil
   end
 
-  it 'lets pass what is not the block\'s failure' do
-    expect { delivery { |_events| raise Interrupt }.deliver([event(1)]) }.to raise_error(Interrupt)
+  endings = {
+    'raises beside StandardError' => [-> { raise Exception, 'odd' }, /odd.*error_class=Exception/],
+    'raises a signal' => [-> { raise Interrupt }, /error_class=Interrupt/],
+    'would end the process' => [-> { exit(3) }, /error_class=SystemExit/],
+    'throws to nobody' => [-> { throw :nobody }, /error_class=UncaughtThrowError/],
+    'ends its thread' => [-> { Thread.exit }, /the block ended its thread/]
+  }
+  endings.each do |what, (ending, told)|
+    it "survives a block that #{what}, and says it" do
+      seen = []
+      one = delivery do |events|
+        seen << events.map(&:task_id)
+        ending.call if seen.size == 1
+      end
+      expect(one.deliver([event(1), event(2)])).to eq([2, 0])
+      expect(one.deliver([event(3)])).to eq([1, 0])
+      expect(seen).to eq([[1, 2], [1, 2], [3]])
+      expect(one.statistics).to include(delivered: 3, failed: 1, set_aside: 0)
+      expect(log.string).to match(told)
+    end
+  end
+
+  it 'calls its block in one thread, which libraries may keep connections in' do
+    threads = []
+    one = delivery { |_events| threads << Thread.current }
+    3.times { |number| one.deliver([event(number)]) }
+    expect(threads.uniq.size).to eq(1)
+    one.close
+    expect(threads.first.join(SpecSupport::PATIENCE)).to be(threads.first)
+  end
+
+  it 'takes another thread if the one of its block was killed between two deliveries' do
+    threads = []
+    one = delivery { |_events| threads << Thread.current }
+    one.deliver([event(1)])
+    threads.first.kill
+    expect(one.deliver([event(2)])).to eq([1, 0])
   end
 end

@@ -28,6 +28,14 @@ RSpec.describe TaskerCore::EventFeed do
         @stopped.close
       end
 
+      def give(events)
+        @stopped << [1, events]
+      end
+
+      def ack(*); end
+
+      def join(*) = true
+
       def abandon; end
     end
   end
@@ -49,6 +57,19 @@ RSpec.describe TaskerCore::EventFeed do
     feed.stop
     handle { 1 }
     expect(native.hurried).to eq(0)
+  end
+
+  it 'is not waited for in its own block' do
+    seen = Thread::Queue.new
+    native = native_class.new
+    feed = described_class.start(name: 'tests', native: ->(_options) { native }) do
+      feed.stop.join
+    rescue ThreadError => e
+      seen << e.message
+    end
+    native.give([])
+    expect(take(seen)).to include('feed tests cannot be waited for in its own block')
+    expect(feed.join(SpecSupport::PATIENCE)).to be(true)
   end
 
   it 'is its parent\'s in a forked process' do

@@ -5,20 +5,23 @@ require 'tasker_core/runner'
 
 RSpec.describe 'Events of an execution', :tasker do
   common = %i[task_id step_id step_name started_at completed_at attempt_number retry_limit event_type timestamp]
+  transition = %i[from_state to_state transitioned_at]
 
   it 'of a success: each once, in order, with the keys of the engine' do
     klass = handler { def process(*) = { ok: true } }
     events = events_of { run(klass, parents: { 'first' => {} }, context: { 'a' => 1 }) }
     expect(events.map { |identifier, payload| [identifier, payload.keys] }).to match(
       [
-        ['step.execution_requested', match_array(common + %i[step_inputs step_dependencies])],
+        ['step.execution_requested', match_array(common + transition + %i[step_inputs step_dependencies])],
         ['step.before_handle', match_array(common)],
-        ['step.completed', match_array(common + %i[execution_duration step_results])]
+        ['step.completed', match_array(common + transition + %i[execution_duration step_results])]
       ]
     )
     requested, _, completed = events.map(&:last)
-    expect(requested).to include(step_inputs: { 'a' => 1 }, step_dependencies: ['first'], attempt_number: 0, started_at: nil)
+    expect(requested).to include(step_inputs: { 'a' => 1 }, step_dependencies: ['first'], attempt_number: 0, started_at: nil,
+                                 from_state: 'pending', to_state: 'in_progress', transitioned_at: be_a(Time))
     expect(completed).to include(step_results: { 'ok' => true }, attempt_number: 1, event_type: 'completed',
+                                 from_state: 'in_progress', to_state: 'complete', transitioned_at: be_a(Time),
                                  completed_at: match(/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\z/))
   end
 
@@ -27,8 +30,9 @@ RSpec.describe 'Events of an execution', :tasker do
     events = events_of { run(klass, attempt: 2, rows: [FakeExecution.row(71, 'charge')]) }
     expect(events.map(&:first)).to eq(%w[step.execution_requested step.before_handle step.failed])
     failed = events.last.last
-    expect(failed.keys).to match_array(common + %i[error_message error_class exception_class backtrace step_results])
+    expect(failed.keys).to match_array(common + transition + %i[error_message error_class exception_class backtrace step_results])
     expect(failed).to include(error_message: 'no', error_class: 'Tasker::PermanentError', attempt_number: 2,
+                              from_state: 'in_progress', to_state: 'error', transitioned_at: be_a(Time),
                               step_results: include('error' => 'no'))
   end
 
@@ -85,6 +89,26 @@ RSpec.describe 'Events of an execution', :tasker do
     expect(log).to include('first fails').and include('step_events_spec.rb')
   ensure
     publisher.slow_after_seconds = slow_after
+  end
+
+  it 'cost no step and no other subscriber where one raises beside StandardError or would end the process' do
+    publisher = Tasker::Events::Publisher.instance
+    seen = []
+    %w[step.execution_requested step.before_handle step.completed].each do |identifier|
+      publisher.subscribe(identifier) { raise Exception, 'odd' } # rubocop:disable Lint/RaiseException
+      publisher.subscribe(identifier) { exit }
+      publisher.subscribe(identifier) { |event| seen << event.id }
+    end
+    expect(run(handler { def process(*) = 1 }).succeeded).to eq([1])
+    expect(seen).to eq(%w[step.execution_requested step.before_handle step.completed])
+    expect(publisher.statistics).to include(failed: 6, delivered: 3)
+    expect(log).to include('odd (Exception)').and include('(SystemExit)')
+  end
+
+  it 'let through who takes the thread back' do
+    Tasker::Events::Publisher.instance.subscribe('step.before_handle') { raise SignalException, 'TERM' }
+    expect { run(handler { def process(*) = 1 }) }.to raise_error(SignalException)
+    expect(log).to match(/subscriber .* failed on step\.before_handle: its thread was ended or taken back/)
   end
 
   it 'call what the handler has redefined' do

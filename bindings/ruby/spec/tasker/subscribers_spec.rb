@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'support/helper'
+require 'tasker_core/event_feed/hand'
 
 RSpec.describe Tasker::Events::Subscribers::BaseSubscriber, :tasker do
   let(:publisher) { Tasker::Events::Publisher.instance }
@@ -84,6 +85,50 @@ RSpec.describe Tasker::Events::Subscribers::BaseSubscriber, :tasker do
     expect(log.lines.grep(/thread of its own/).size).to eq(1)
   ensure
     publisher.slow_after_seconds = before
+  end
+
+  it 'passes by a subscriber that ended its thread on an event of orchestration, once that comes again' do
+    seen = []
+    publisher.subscribe('task.completed') { |event| seen << [:first, event.event_id] }
+    publisher.subscribe('task.completed') { |event| Thread.exit if event.event_id == 't1.task.completed' }
+    publisher.subscribe('task.completed') { |event| seen << [:last, event.event_id] }
+    hand = TaskerCore::EventFeed::Hand.new { |id| publisher.emit('task.completed', {}, id) }
+    expect(hand.call('t1.task.completed')).to be_a(TaskerCore::EventFeed::Hand::Ended)
+    expect(hand.call('t1.task.completed')).to be_nil
+    expect(hand.call('t2.task.completed')).to be_nil
+    expect(seen).to eq([[:first, 't1.task.completed'], *%w[t1.task.completed t2.task.completed].flat_map { |id| [[:first, id], [:last, id]] }])
+    expect(publisher.statistics).to include(failed: 1)
+    expect(log).to include('failed on task.completed: its thread was ended')
+  ensure
+    hand&.close
+  end
+
+  it 'goes on after a slow subscriber has ended the thread of its own' do
+    before = publisher.slow_after_seconds
+    publisher.slow_after_seconds = 0
+    seen = Queue.new
+    publisher.subscribe('test.event') do |event|
+      seen << event[:number]
+      Thread.exit if event[:number] == 1
+    end
+    publisher.publish('test.event', number: 0)
+    publisher.publish('test.event', number: 1)
+    eventually('its end is counted') { publisher.statistics[:failed] == 1 }
+    eventually('the next one arrives') do
+      publisher.publish('test.event', number: 2)
+      !seen.empty? && seen.pop == 2
+    end
+  ensure
+    publisher.slow_after_seconds = before
+  end
+
+  it 'takes nil for an empty payload' do
+    Tasker::Events::CustomRegistry.instance.register_event('order.opened')
+    seen = []
+    publisher.subscribe('order.opened') { |event| seen << event.to_h }
+    publisher.publish('order.opened', nil)
+    handler { def process(*) = publish_custom_event('order.opened', nil) }.then { |klass| run(klass) }
+    expect(seen).to match([{ timestamp: be_a(Time) }, { timestamp: be_a(Time), event_type: 'custom' }])
   end
 
   it 'ends a subscription that is taken back' do

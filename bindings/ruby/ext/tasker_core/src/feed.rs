@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 use magnus::{function, method, prelude::*, Error, Object, RArray, RModule, Ruby, Value};
 use serde_json::{json, Value as Json};
 use tasker_shared::store::feed::{Event, IDENTIFIERS};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::to_ruby;
 use crate::entry::{claim_process, entry, entry_of, is_child_of, raise, Kind};
 use crate::monitor::Monitor;
+use crate::rows::Rows;
 use crate::start::Failure;
+use crate::steps::Reader;
 
 /// See the module.
 #[magnus::wrap(class = "TaskerCore::Native::EventFeed", free_immediately, size)]
@@ -39,6 +41,8 @@ pub(super) struct Inner {
     /// Something may have happened that there are events of.
     pub(super) hurried: Notify,
     pub(super) stop: CancellationToken,
+    /// Asks for rows of tasks, while the feed reads.
+    reader: Monitor<Option<Arc<Reader>>>,
     ended: Monitor<bool>,
 }
 
@@ -161,6 +165,15 @@ impl EventFeed {
         })
     }
 
+    /// Of the tasks that its events are of.
+    fn rows(&self) -> Result<Rows, Error> {
+        entry_of(self.owner, |_| {
+            let reader = self.inner.reader.change(|reader| reader.clone());
+            let none = || Arc::new(Reader { source: None });
+            Ok(Rows::new(reader.unwrap_or_else(none), self.owner))
+        })
+    }
+
     fn hurry(&self) -> Result<(), Error> {
         entry_of(self.owner, |_| {
             self.inner.hurried.notify_one();
@@ -254,8 +267,14 @@ async fn read_until_stopped(options: read::Options, inner: &Inner, started: &Sta
     };
     match reader {
         Ok(reader) => {
+            let asks = Arc::new(Reader {
+                source: Some((reader.store(), Handle::current())),
+            });
+            inner.reader.change(|slot| *slot = Some(asks));
             started.change(|slot| *slot = Some(Ok(())));
             reader.run(inner).await;
+            // Its connections end with the feed.
+            inner.reader.change(Option::take);
         }
         Err(failure) => started.change(|slot| *slot = Some(Err(failure))),
     }
@@ -267,6 +286,7 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_singleton_method("start", function!(EventFeed::start, 1))?;
     class.define_method("take", method!(EventFeed::take, 0))?;
     class.define_method("ack", method!(EventFeed::ack, 3))?;
+    class.define_method("rows", method!(EventFeed::rows, 0))?;
     class.define_method("hurry", method!(EventFeed::hurry, 0))?;
     class.define_method("stop", method!(EventFeed::stop, 0))?;
     class.define_method("abandon", method!(EventFeed::abandon, 0))?;

@@ -98,10 +98,10 @@ module Tasker
       # An event of the host's own. It must be registered, see {Events::CustomRegistry}.
       #
       # @param event_name [String]
-      # @param payload [Hash]
+      # @param payload [Hash, nil]
       # @return [void]
       def publish_custom_event(event_name, payload = {})
-        publish_event(event_name, payload.merge(event_type: 'custom', timestamp: Time.current))
+        publish_event(event_name, (payload || {}).merge(event_type: 'custom', timestamp: Time.current))
       end
 
       private
@@ -110,6 +110,7 @@ module Tasker
       # @param payload [Hash]
       # @return [void]
       def publish_event(event_name, payload = {})
+        payload ||= {}
         Events.publish(event_name, payload.key?(:timestamp) ? payload : payload.merge(timestamp: Time.current))
       end
       alias publish_event_with_logging publish_event

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require 'set'
+require_relative '../compat/task_later'
 
 module Tasker
   module Events
@@ -8,9 +9,12 @@ module Tasker
     # as there are any: those to which nobody subscribes are not read.
     #
     # It looks once a second for new subscriptions, which cannot all be seen coming (those of
-    # ActiveSupport tell nobody). What is read then goes on where the name was.
+    # ActiveSupport tell nobody), and whether its feed still lives. What is read then goes on
+    # where the name was.
     class Listener
       LOOK_SECONDS = 1.0
+      # How long the end of a process waits for its subscribers.
+      STOP_SECONDS = 5.0
       # Values that are times in the engine's events, and text in JSON.
       TIMES = %i[transitioned_at scheduled_for].freeze
       # Events whose time is a time there; it is text where a payload was built for it.
@@ -19,7 +23,7 @@ module Tasker
         Constants::WorkflowEvents::TASK_REENQUEUE_STARTED, Constants::WorkflowEvents::TASK_REENQUEUE_REQUESTED,
         Constants::WorkflowEvents::TASK_REENQUEUE_DELAYED
       ].to_set.freeze
-      private_constant :LOOK_SECONDS, :TIMES, :TIMED
+      private_constant :LOOK_SECONDS, :STOP_SECONDS, :TIMES, :TIMED
 
       # @api private
       # @return [Listener, nil] of a worker, unless its events are turned off
@@ -45,18 +49,22 @@ module Tasker
         self
       end
 
-      # Stops reading, and waits until what subscribers have in hand is done.
+      # Stops reading, and waits until what subscribers have in hand is done. What is not done
+      # then is delivered again, to whoever reads next under the name.
       #
       # @param timeout [Numeric] seconds
       # @return [Boolean] whether all is over
-      def stop(timeout = 30)
+      def stop(timeout = STOP_SECONDS)
+        deadline = now + timeout
         @lock.synchronize do
           @over = true
           @changed.broadcast
         end
         @thread&.join(timeout)
         @feed&.stop
-        @feed.nil? || @feed.join(timeout)
+        over = @feed.nil? || @feed.join([deadline - now, 0].max)
+        warn_of_rest(timeout) unless over
+        over
       end
 
       # @return [Hash{Symbol=>Integer}, nil] as {TaskerCore::EventFeed#statistics}; nil if
@@ -66,6 +74,15 @@ module Tasker
       end
 
       private
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+
+      def warn_of_rest(timeout)
+        Tasker.logger.warn("subscribers have not finished within #{timeout} s#{" with event #{@in_hand}" if @in_hand}: what was read " \
+                           'and is not finished is delivered again')
+      end
 
       def watch
         look until over_within?(LOOK_SECONDS)
@@ -79,6 +96,7 @@ module Tasker
       end
 
       def look
+        forget_feed if @feed&.running? == false
         wanted = ::TaskerCore::EventFeed.events.select { |identifier| Events.wanted?(identifier) }
         read_also(wanted - @read) if (wanted - @read).any?
       rescue StandardError => e
@@ -86,6 +104,12 @@ module Tasker
 
         @told = e.message
         Tasker.logger.error("events of orchestration cannot be delivered yet: #{e.message} (#{e.class})")
+      end
+
+      def forget_feed
+        Tasker.logger.error('the feed of the events of orchestration has ended by itself; another one goes on')
+        @feed = nil
+        @read = []
       end
 
       # The feed of a name goes on where the one before it was.
@@ -98,10 +122,14 @@ module Tasker
       end
 
       def pass_on(event)
-        payload = event.payload
+        @in_hand = event.id
+        # The event may come again, as it was.
+        payload = event.payload.dup
         TIMES.each { |key| payload[key] = Time.zone.parse(payload[key]) if payload[key] }
         payload[:timestamp] = Time.zone.parse(payload[:timestamp]) if TIMED.include?(event.identifier)
+        payload[:task] = Compat::TaskLater.new(event) if event.identifier == Constants::TaskEvents::COMPLETED
         Events.tell(event.identifier, payload, event.id)
+        @in_hand = nil
       end
     end
   end

@@ -125,7 +125,7 @@ module Tasker
       end
 
       # @param identifier [String]
-      # @param payload [Hash{Symbol=>Object}] gets a `timestamp` if it has none
+      # @param payload [Hash{Symbol=>Object}, nil] gets a `timestamp` if it has none
       # @return [void]
       # @raise [UnregisteredEventError]
       def publish(identifier, payload = {})
@@ -138,6 +138,7 @@ module Tasker
         identifier = known!(identifier, 'published')
         return unless subscribed?(identifier)
 
+        payload ||= {}
         payload = { timestamp: Time.current }.merge(payload) unless payload.key?(:timestamp)
         event = Event.new(identifier, payload, event_id)
         @subscriptions[identifier]&.each { |subscription| subscription.deliver(event) }

@@ -10,9 +10,15 @@ module Tasker
     # dropped and counted. Events of orchestration come in the thread that reads them,
     # however slow the subscriber: their reader waits, and no step does.
     #
+    # Whatever it raises is its failure, `exit` included. Only a signal passes in a thread
+    # that is not ours: it is a host's way to take its thread back. The end of the thread
+    # (Thread.exit) cannot be held up; it is counted and logged.
+    #
     # @api private
     class Subscription
       QUEUE_MAX = 1000
+      ENDED = 'its thread was ended or taken back'
+      private_constant :ENDED
 
       # @return [String]
       attr_reader :identifier
@@ -35,7 +41,9 @@ module Tasker
       # Never raises, but what ends the thread.
       # @return [void]
       def deliver(event)
-        @queue && event.event_id.nil? ? enqueue(event) : run(event)
+        return run(event, ours: true) if event.event_id
+
+        @queue ? enqueue(event) : run(event, ours: false)
       end
 
       # Ends the thread, if there is one, after what it has been given.
@@ -46,21 +54,33 @@ module Tasker
 
       private
 
-      def run(event)
+      # @param ours [Boolean] whether the thread is there for subscribers alone
+      def run(event, ours:)
+        # It comes again because it ended its thread, and would end it again.
+        return if event.event_id && event.event_id == @ended_by
+
         begun = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-        failure = call(event)
+        failure = ENDED
+        failure = call(event, ours)
         seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - begun
-        @count.call(failure ? :failed : :delivered)
-        Tasker.logger.error("subscriber #{name} failed on #{event.id}: #{failure.message} (#{failure.class})") if failure
         slow(event, seconds) if event.event_id.nil? && seconds >= @slow_after.call
+      ensure
+        told(event, failure) if begun
       end
 
-      # ScriptError too: an abstract method of a subscriber must not end a step.
-      def call(event)
+      def call(event, ours)
         callable.call(event)
         nil
-      rescue StandardError, ScriptError, SystemStackError => e
-        e
+      rescue Exception => e # rubocop:disable Lint/RescueException
+        raise if e.is_a?(SignalException) && !ours
+
+        "#{Compat::Failure.message_of(e)} (#{e.class})"
+      end
+
+      def told(event, failure)
+        @count.call(failure ? :failed : :delivered)
+        @ended_by = event.event_id if failure.equal?(ENDED)
+        Tasker.logger.error("subscriber #{name} failed on #{event.id}: #{failure}") if failure
       end
 
       def slow(event, seconds)
@@ -92,7 +112,7 @@ module Tasker
 
           @thread = Thread.new do
             while (event = @queue.pop)
-              run(event)
+              run(event, ours: true)
             end
           end
           @thread.name = 'tasker subscriber'

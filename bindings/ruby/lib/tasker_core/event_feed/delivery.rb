@@ -2,6 +2,7 @@
 
 require_relative '../errors'
 require_relative '../logging'
+require_relative 'hand'
 
 module TaskerCore
   class EventFeed
@@ -12,9 +13,7 @@ module TaskerCore
       # Seconds before the second delivery; twice as many before each further one.
       PAUSE = 0.25
       PAUSE_MAX = 30.0
-      # Failures of the block, and not the end of its thread.
-      FAILURES = [StandardError, ScriptError, SystemStackError].freeze
-      private_constant :PAUSE, :PAUSE_MAX, :FAILURES
+      private_constant :PAUSE, :PAUSE_MAX
 
       # @return [Integer] how often a batch is delivered before it is taken apart
       attr_reader :attempts
@@ -26,7 +25,7 @@ module TaskerCore
         @attempts = attempts
         @logger = logger
         @pause = pause
-        @block = block
+        @hand = Hand.new { |events| TaskerCore.host.run(-> { block.call(events) }) }
         @lock = Mutex.new
         @stopped = ConditionVariable.new
         @over = false
@@ -52,6 +51,16 @@ module TaskerCore
         end
       end
 
+      # @return [Boolean] whether the block calls this
+      def inside?
+        @hand.inside?
+      end
+
+      # Nothing is delivered any more.
+      def close
+        @hand.close
+      end
+
       def statistics
         @lock.synchronize { @statistics.dup }
       end
@@ -69,7 +78,7 @@ module TaskerCore
           return :stopped if attempt.positive? && rest(pause)
 
           pause = [pause * 2, PAUSE_MAX].min if attempt.positive?
-          error = failure_of(events)
+          error = @hand.call(events)
           if error.nil?
             count(:delivered, events.size)
             return [events.size, 0]
@@ -95,13 +104,6 @@ module TaskerCore
       def set_aside(event)
         count(:set_aside)
         say(:error, "event #{event.id} is set aside: it was not taken #{@attempts} times", [event], nil)
-      end
-
-      def failure_of(events)
-        TaskerCore.host.run(-> { @block.call(events) })
-        nil
-      rescue *FAILURES => e
-        e
       end
 
       # Whether the feed was stopped meanwhile.

@@ -16,10 +16,17 @@ module TaskerCore
       attr_reader :payload
 
       # @api private
-      def initialize(told)
+      def initialize(told, native = nil)
+        @native = native
         @id, @identifier, @task_id, @namespace, @task_name, @task_version =
           told.values_at('id', 'identifier', 'task_id', 'namespace', 'task_name', 'task_version')
         @payload = told.fetch('payload').transform_keys(&:to_sym)
+      end
+
+      # @api private
+      # @return [Native::Rows] of its task, for as long as the feed runs
+      def rows
+        @native.rows
       end
 
       # @return [String] names the event; no contents, so that it can be logged

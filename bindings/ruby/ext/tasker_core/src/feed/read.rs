@@ -27,7 +27,8 @@ const FIRST_REST: Duration = Duration::from_millis(20);
 /// How long the end of the feed waits for a batch that is being handled.
 const LAST_BATCH: Duration = Duration::from_secs(30);
 
-/// A feed needs its pool only for the definitions of templates, each once.
+/// A feed needs its pool only for the definitions of templates, each once, and for rows of
+/// tasks that a receiver asks for.
 const POOL: u32 = 2;
 
 /// See `lib/tasker_core/event_feed.rb`, which makes them.
@@ -111,6 +112,10 @@ pub(super) async fn start(options: Options) -> Result<Reader, Failure> {
 }
 
 impl Reader {
+    pub(super) fn store(&self) -> Store {
+        self.store.clone()
+    }
+
     /// Reads until the feed is stopped.
     pub(super) async fn run(self, inner: &Inner) {
         let mut pause = Pause::default();
