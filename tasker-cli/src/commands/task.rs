@@ -78,6 +78,7 @@ async fn submit(session: &Session, args: SubmitArgs) -> Result<Exit, Failure> {
         priority: args.priority,
         idempotency_key: args.idempotency_key,
         correlation_id: args.correlation_id,
+        ..TaskRequest::default()
     };
     let submitted = client.submit(&request).await?;
     let id = submitted.task.task_id;

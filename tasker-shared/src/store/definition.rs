@@ -13,6 +13,9 @@ use crate::domain::{ContextValidator, Graph, Namespace, RetryPolicy, StepTemplat
 pub struct Definition {
     pub definition_id: i64,
     pub named_task_id: i32,
+    /// As it was stored: the text of a template that is hashed may be another one in a
+    /// later version.
+    pub digest: String,
     pub template: Template,
     pub graph: Graph,
     pub validator: ContextValidator,
@@ -46,6 +49,7 @@ impl Definition {
     pub(super) fn compile(
         definition_id: i64,
         named_task_id: i32,
+        digest: String,
         template: Template,
         named_step_ids: Vec<i32>,
     ) -> Result<Self, StoreError> {
@@ -64,6 +68,7 @@ impl Definition {
         Ok(Self {
             definition_id,
             named_task_id,
+            digest,
             template,
             graph,
             validator,
@@ -83,7 +88,7 @@ impl Store {
             return Ok(known);
         }
         let row = sqlx::query(
-            "SELECT named_task_id, definition FROM tasker.templates WHERE definition_id = $1",
+            "SELECT named_task_id, digest, definition FROM tasker.templates WHERE definition_id = $1",
         )
         .bind(definition_id)
         .fetch_optional(self.pool())
@@ -108,7 +113,13 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let ids = named_ids(&template, &steps, definition_id)?;
-        let definition = Definition::compile(definition_id, named_task_id, template, ids)?;
+        let definition = Definition::compile(
+            definition_id,
+            named_task_id,
+            row.try_get("digest")?,
+            template,
+            ids,
+        )?;
         Ok(self.remember_definition(definition))
     }
 

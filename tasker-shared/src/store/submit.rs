@@ -33,6 +33,7 @@ pub struct NewTask {
     pub source_system: String,
     pub reason: String,
     pub tags: Vec<String>,
+    pub bypass_steps: Vec<String>,
     pub priority: i32,
     pub idempotency_key: Option<String>,
     pub correlation_id: String,

@@ -37,6 +37,13 @@ pub struct TaskRequest {
     /// At most 32, of at most 64 characters each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// Names of steps, stored with the task as the Rails engine stores them; none is
+    /// bypassed. At most 1,000, of at most 128 characters each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass_steps: Option<Vec<String>>,
+    /// When the task was asked for; now when absent. It delays nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<DateTime<Utc>>,
     /// Steps of tasks with a higher priority are claimed first. -100 to 100, 0 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
@@ -159,6 +166,7 @@ pub struct StepCounts {
 pub struct TaskFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Name of the template; without a namespace also `namespace/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -34,9 +34,27 @@ module TaskerCore
     DEFAULT_URL = 'http://127.0.0.1:8080'
     # Seconds; longer than the service itself takes to give up.
     TIMEOUT = 30
+    # What a task and a step are never without.
+    TASK = %w[task_id state].freeze
+    STEP = %w[step_id state].freeze
+    private_constant :TASK, :STEP
 
     # @return [String] where the service is
     attr_reader :url
+
+    # A time as the API takes it, to the microsecond.
+    #
+    # @api private
+    def self.time(name, given)
+      return if given.nil?
+
+      time = given.is_a?(String) ? Time.iso8601(given) : given
+      raise ArgumentError unless time.respond_to?(:to_time)
+
+      time.to_time.getutc.iso8601(6)
+    rescue ArgumentError
+      raise ArgumentError, "#{name}: expected a time, or text like 2026-01-31T12:00:00Z, not #{given.inspect[0, 80]}", cause: nil
+    end
 
     # @param url [String] http or https, a path before `/v1` included; a name and password
     #   in it are sent by HTTP's basic authentication
@@ -70,16 +88,17 @@ module TaskerCore
     # @param fields [Hash] fields, above those of `request`: `name` (a template's, or
     #   `namespace/name`), `namespace`, `version` (the highest unless given), `context`,
     #   `idempotency_key`, `priority` (-100 to 100), `initiator`, `source_system`,
-    #   `reason`, `tags`, `correlation_id`. The context becomes JSON by ActiveSupport's
-    #   rules
+    #   `reason`, `tags`, `correlation_id`, `requested_at` (now unless given; it delays
+    #   nothing), `bypass_steps` (stored with the task; none is bypassed). The context
+    #   becomes JSON by ActiveSupport's rules
     # @return [Task]
     # @raise [InvalidRequest] naming every field the service refuses
     # @raise [Conflict] if the key belongs to a request with other content
     # @raise [EncodingError] if the context is no JSON, naming the place
-    # @raise [ArgumentError] for an unknown field
+    # @raise [ArgumentError] for an unknown field, or a `requested_at` that is no time
     def submit(request = nil, traceparent: nil, timeout: nil, **fields)
       request = Request.new(request, fields)
-      task = @transport.json(Net::HTTP::Post, %w[v1 tasks], body: request.body, headers: trace(traceparent),
+      task = @transport.json(Net::HTTP::Post, %w[v1 tasks], having: TASK, body: request.body, headers: trace(traceparent),
                                                             repeatable: request.repeatable?, within: timeout)
       # Only an earlier try of this very call can have had the key.
       task['duplicate'] = false if request.generated_key?
@@ -95,7 +114,8 @@ module TaskerCore
     # @raise [ClientError] if the batch as a whole was refused
     def submit_batch(requests, traceparent: nil, timeout: nil)
       requests = requests.map { |request| Request.new(request, {}) }
-      batch = @transport.json(Net::HTTP::Post, %w[v1 tasks batch], body: { 'tasks' => requests.map(&:body) },
+      batch = @transport.json(Net::HTTP::Post, %w[v1 tasks batch], having: %w[items],
+                                                                   body: { 'tasks' => requests.map(&:body) },
                                                                    headers: trace(traceparent), within: timeout,
                                                                    repeatable: requests.all?(&:repeatable?))
       Batch.new(batch)
@@ -108,28 +128,32 @@ module TaskerCore
     # @return [Task]
     # @raise [NotFound]
     def task(task, include: nil, timeout: nil)
-      Task.new(read(of(task), include: include && Array(include).join(','), timeout: timeout))
+      Task.new(read(of(task), TASK, include: include && Array(include).join(','), timeout: timeout))
     end
     alias get task
 
     # A page of tasks, newest first.
     #
     # @param namespace [String, nil]
-    # @param name [String, nil]
+    # @param name [String, nil] of a template, or `namespace/name`
     # @param version [String, nil]
-    # @param state [String, Symbol, nil]
+    # @param state [String, Symbol, nil] one
     # @param tag [String, nil]
     # @param initiator [String, nil]
-    # @param from [Time, nil] requested at or after
-    # @param to [Time, nil] requested before
+    # @param from [Time, Date, String, nil] requested at or after; text is a time in ISO 8601
+    # @param to [Time, Date, String, nil] requested before
     # @param limit [Integer, nil] 1 to 200; 50 if nil
     # @param cursor [String, nil] {TaskPage#next_cursor} of the page before
     # @return [TaskPage]
+    # @raise [ArgumentError] for a time that is none, or for several values
     def list(namespace: nil, name: nil, version: nil, state: nil, tag: nil, initiator: nil, from: nil, to: nil,
              limit: nil, cursor: nil)
-      page = read(%w[v1 tasks], namespace: namespace, name: name, version: version, state: state, tag: tag,
-                                initiator: initiator, from: time(from), to: time(to), limit: limit, cursor: cursor)
-      TaskPage.new(page)
+      filters = { namespace: namespace, name: name, version: version, state: state, tag: tag, initiator: initiator,
+                  from: Client.time(:from, from), to: Client.time(:to, to), limit: limit, cursor: cursor }
+      filter, several = filters.find { |_, value| value.is_a?(Array) }
+      raise ArgumentError, "#{filter}: expected one, not #{several.inspect}" if several
+
+      TaskPage.new(read(%w[v1 tasks], %w[tasks], **filters))
     end
 
     # All tasks of the filters of {#list}, newest first, asked for page by page.
@@ -153,7 +177,7 @@ module TaskerCore
     # @return [Array<Step>]
     # @raise [NotFound]
     def steps(task)
-      read([*of(task), 'steps']).fetch('steps').map { |step| Step.new(step) }
+      read([*of(task), 'steps'], %w[steps]).fetch('steps').map { |step| Step.new(step) }
     end
 
     # A step with its inputs, failures and transitions.
@@ -163,7 +187,7 @@ module TaskerCore
     # @return [Step]
     # @raise [NotFound]
     def step(task, step)
-      Step.new(read(of_step(task, step)))
+      Step.new(read(of_step(task, step), STEP))
     end
 
     # Why the steps of a task stand where they stand.
@@ -172,7 +196,7 @@ module TaskerCore
     # @return [Explanation]
     # @raise [NotFound]
     def explain(task)
-      Explanation.new(read([*of(task), 'explain']))
+      Explanation.new(read([*of(task), 'explain'], %w[steps]))
     end
 
     # The graph of a task.
@@ -181,7 +205,7 @@ module TaskerCore
     # @return [Graph]
     # @raise [NotFound]
     def graph(task)
-      Graph.new(read([*of(task), 'graph']))
+      Graph.new(read([*of(task), 'graph'], %w[nodes edges]))
     end
 
     # The graph of a task as text to draw from.
@@ -203,7 +227,7 @@ module TaskerCore
     # @raise [NotFound]
     # @raise [Conflict] if its state does not allow it
     def cancel(task, reason: nil, operator: nil)
-      Task.new(act([*of(task), 'cancel'], reason: reason, operator: operator))
+      Task.new(act([*of(task), 'cancel'], TASK, reason: reason, operator: operator))
     end
 
     # Retries the failed steps of a task: their attempts start again.
@@ -212,7 +236,7 @@ module TaskerCore
     # @return [Task] as it stands afterwards
     # @raise (see #cancel)
     def retry(task, reason: nil, operator: nil)
-      Task.new(act([*of(task), 'retry'], reason: reason, operator: operator))
+      Task.new(act([*of(task), 'retry'], TASK, reason: reason, operator: operator))
     end
 
     # Retries a failed step: its attempts start again.
@@ -225,7 +249,7 @@ module TaskerCore
     # @raise [NotFound]
     # @raise [Conflict] if its state does not allow it
     def retry_step(task, step, reason: nil, operator: nil)
-      Step.new(act([*of_step(task, step), 'retry'], reason: reason, operator: operator))
+      Step.new(act([*of_step(task, step), 'retry'], STEP, reason: reason, operator: operator))
     end
 
     # Cancels a step: it never runs, nor do the steps that wait for it.
@@ -234,7 +258,7 @@ module TaskerCore
     # @return (see #retry_step)
     # @raise (see #retry_step)
     def cancel_step(task, step, reason: nil, operator: nil)
-      Step.new(act([*of_step(task, step), 'cancel'], reason: reason, operator: operator))
+      Step.new(act([*of_step(task, step), 'cancel'], STEP, reason: reason, operator: operator))
     end
 
     # Closes a step by hand, with the results its children read.
@@ -248,12 +272,12 @@ module TaskerCore
     # @raise (see #retry_step)
     def resolve_step(task, step, results: {}, reason: nil, operator: nil)
       body = { 'results' => Encoding.plain(results, root: 'results') }
-      Step.new(act([*of_step(task, step), 'resolve'], body, reason: reason, operator: operator))
+      Step.new(act([*of_step(task, step), 'resolve'], STEP, body, reason: reason, operator: operator))
     end
 
     # Waits until a task has ended: complete, failed, cancelled or resolved by hand. Looks
-    # often while it moves, and at least once a second. A service that is away for a while
-    # ends no wait.
+    # often while it moves, at least once a second, and once more at the end of the time. A
+    # service that is away for a while ends no wait.
     #
     # @param task [Integer, Task]
     # @param timeout [Numeric] seconds; Float::INFINITY for as long as it takes
@@ -283,12 +307,12 @@ module TaskerCore
 
     private
 
-    def read(path, timeout: nil, **query)
-      @transport.json(Net::HTTP::Get, path, query: query, within: timeout)
+    def read(path, having, timeout: nil, **query)
+      @transport.json(Net::HTTP::Get, path, having: having, query: query, within: timeout)
     end
 
-    def act(path, body = {}, **texts)
-      @transport.json(Net::HTTP::Post, path, body: body.merge(texts.compact.transform_keys(&:to_s)))
+    def act(path, having, body = {}, **texts)
+      @transport.json(Net::HTTP::Post, path, having: having, body: body.merge(texts.compact.transform_keys(&:to_s)))
     end
 
     def of(task)
@@ -306,12 +330,6 @@ module TaskerCore
       return Integer(id, 10) if id.is_a?(String) && id.match?(/\A\d+\z/)
 
       raise ArgumentError, "#{name}: expected a number, not #{object.inspect}"
-    end
-
-    def time(time)
-      return time if time.nil? || time.is_a?(String)
-
-      time.to_time.utc.iso8601(6)
     end
 
     def trace(traceparent)

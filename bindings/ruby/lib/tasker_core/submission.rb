@@ -27,7 +27,8 @@ module TaskerCore
   # A request is judged as the service judges it, by the same code, and written by the
   # same statement. The templates are read on a connection of the submitter's own, from
   # the database that the configuration names; it has to be the one of the caller's
-  # connection, whose role needs the rights to submit there.
+  # connection, whose role needs the rights to submit there. Where the template is not the
+  # same one behind that connection, nothing is written.
   #
   # What one should know:
   #
@@ -39,8 +40,8 @@ module TaskerCore
   #   next wake of its namespace, or when they look by themselves: every
   #   `engine.poll_interval_ms` (2 s), five times as rarely where wakes are heard.
   # * The setting `search_path` is the engine's during the statement and the caller's
-  #   afterwards. No other setting of the session matters.
-  # * Errors of the caller's connection are its driver's, such as PG::Error.
+  #   afterwards. `client_encoding` must be UTF8; no other setting of the session matters.
+  # * Other errors of the caller's connection are its driver's, such as PG::Error.
   #
   # Threads may share one. It has a thread and connections, so it belongs to the process
   # that opened it: with servers that fork, submit in the children only.
@@ -57,7 +58,10 @@ module TaskerCore
         FROM tasker_tasks WHERE identity_hash = $1
     SQL
     WAKE = 'SELECT pg_notify($1, $2)'
-    private_constant :BEGINS, :ENDS, :EXISTING, :WAKE
+    # Those in which text arrives as it is written here. In others PostgreSQL would take it
+    # for other characters, without an error.
+    ENCODINGS = %w[UTF8 SQL_ASCII].freeze
+    private_constant :BEGINS, :ENDS, :EXISTING, :WAKE, :ENCODINGS
 
     # @param config_dir [String, nil] as of {Worker#initialize}
     # @param set [Hash{String=>Object}] as of {Worker#initialize}:
@@ -92,8 +96,9 @@ module TaskerCore
     # @raise [InvalidRequest] naming every field that is refused; the transaction goes on
     # @raise [Conflict] if the key belongs to a request with other content; the transaction
     #   goes on
-    # @raise [DatabaseError] if the templates cannot be read, or the transaction has failed
-    #   before
+    # @raise [DatabaseError] if the templates cannot be read, if the template is not the same
+    #   one in the database of the connection, if that has no tables of the engine, if the
+    #   connection's encoding is not UTF8, or if the transaction has failed before
     # @raise [EncodingError] if the context is no JSON, naming the place
     # @raise [ArgumentError] for an unknown field or an unknown kind of connection
     def submit(request = nil, connection:, traceparent: nil, wake: true, **fields)
@@ -115,12 +120,15 @@ module TaskerCore
     private
 
     def write(raw, plan, wake)
+      utf8!(raw)
       before = raw.exec_params(BEGINS, [plan['search_path']]).getvalue(0, 0)
       row = raw.exec_params(plan['sql'], plan['params']).values.first
       return existing(raw, plan) unless row
 
       raw.exec_params(WAKE, plan.values_at('wake_channel', 'wake')) if wake
       submission(plan, row[1], false)
+    rescue PG::UndefinedTable => e
+      raise DatabaseError, "#{places(raw, plan)}; the first has not the tables that the submission needs: #{e.message.lines.first.strip}"
     ensure
       # A failed transaction forgets the setting by itself when it is rolled back, if only
       # to a savepoint.
@@ -129,12 +137,30 @@ module TaskerCore
 
     def existing(raw, plan)
       task_id, same = raw.exec_params(EXISTING, plan.values_at('identity_hash', 'named_task_id', 'context')).values.first
-      raise DatabaseError, 'the task of this identity was deleted just now: submit again' unless task_id
+      unless task_id
+        template = "#{plan['namespace']}/#{plan['name']} #{plan['version']}"
+        raise DatabaseError, "#{places(raw, plan)}; the template #{template} is not the same one in both, so nothing was " \
+                             'stored. Open a submitter on the database of the connection: ' \
+                             "TaskerCore::Submitter.new(set: { 'database.url' => ... })"
+      end
       return submission(plan, task_id, true) if Integer(same) == 1
 
-      raise Conflict, { 'status' => 409, 'code' => 'TSK-2001',
+      raise Conflict, { 'status' => 409, 'code' => 'TSK-2001', 'title' => 'The idempotency key belongs to another request',
                         'detail' => "the idempotency key belongs to task #{task_id}, which was asked for differently",
                         'errors' => [{ 'field' => '/idempotency_key', 'problem' => 'is taken' }] }
+    end
+
+    def utf8!(raw)
+      encoding = raw.get_client_encoding
+      return if ENCODINGS.include?(encoding)
+
+      raise DatabaseError, "client_encoding of the connection is #{encoding}, in which text would not be stored as it is: set it to " \
+                           'UTF8 (encoding: unicode in database.yml, PG::Connection#set_client_encoding)'
+    end
+
+    def places(raw, plan)
+      "the connection leads to host=#{raw.host} port=#{raw.port} database=#{raw.db} user=#{raw.user}, and templates are read from " +
+        plan['database']
     end
 
     def submission(plan, task_id, duplicate)

@@ -22,11 +22,13 @@ RSpec.describe TaskerCore::Client, :client do
 
     it 'takes a request of the engine, and fields above it' do
       service = service([201, task])
-      request = Tasker::Types::TaskRequest.new(name: 'order', namespace: 'shop', version: '2.0.0', context: { a: 1 }, tags: ['x'])
+      request = Tasker::Types::TaskRequest.new(name: 'order', namespace: 'shop', version: '2.0.0', context: { a: 1 }, tags: ['x'],
+                                                 bypass_steps: ['pay'], requested_at: '2024-01-02T03:04:05.678901+01:00')
       client_of(service).submit(request, idempotency_key: 'k', initiator: 'me')
       expect(service.request.json).to eq('name' => 'order', 'namespace' => 'shop', 'version' => '2.0.0', 'context' => { 'a' => 1 },
                                          'tags' => ['x'], 'initiator' => 'me', 'source_system' => 'unknown',
-                                         'reason' => 'unknown', 'idempotency_key' => 'k')
+                                         'reason' => 'unknown', 'idempotency_key' => 'k', 'bypass_steps' => ['pay'],
+                                         'requested_at' => '2024-01-02T02:04:05.678901Z')
     end
 
     it 'gives a submission without a key one of its own, and none if told so' do
@@ -42,11 +44,13 @@ RSpec.describe TaskerCore::Client, :client do
     it 'refuses what is no field of a request before it is sent' do
       service = service()
       client = client_of(service)
-      bypassing = Tasker::Types::TaskRequest.new(name: 'order', context: {}, bypass_steps: ['pay'])
       expect { client.submit(name: 'order', prioriti: 1) }.to raise_error(ArgumentError, /unknown: prioriti; a request has name, /)
       expect { client.submit(context: {}) }.to raise_error(ArgumentError, /name: missing/)
       expect { client.submit('order') }.to raise_error(ArgumentError, /not an object of class String/)
-      expect { client.submit(bypassing) }.to raise_error(ArgumentError, /bypass_steps/)
+      expect { client.submit(name: 'order', requested_at: 17) }.to raise_error(ArgumentError, /requested_at: expected a time, .*not 17/)
+      expect { client.list(state: %w[error complete]) }.to raise_error(ArgumentError, /state: expected one, not \["error", "complete"\]/)
+      expect { client.list(from: 17) }.to raise_error(ArgumentError, /from: expected a time, .*not 17/)
+      expect { client.list(to: '2024-01-01') }.to raise_error(ArgumentError, /to: expected a time, .*not "2024-01-01"/)
       expect { client.submit(name: 'order', context: { a: [1, "\xff"] }) }
         .to raise_error(TaskerCore::EncodingError, /context\.a\[1\]: /)
       expect(service.connections).to eq(0)
@@ -59,6 +63,14 @@ RSpec.describe TaskerCore::Client, :client do
       request = service.request
       expect(request.path).to eq('/tasker/v1/tasks?name=a+b%2Fc%26d&state=error&from=2026-01-01T00%3A00%3A00.000000Z&limit=2')
       expect(request.headers).to include('x-gate' => 'open')
+    end
+
+    it 'leaves a time of the caller as it is' do
+      service = service({ 'tasks' => [] })
+      time = Time.new(2026, 1, 1, 1, 0, 0, '+01:00')
+      client_of(service).list(from: time, to: '2026-01-01T02:00:00+01:00')
+      expect(service.request.path).to end_with('from=2026-01-01T00%3A00%3A00.000000Z&to=2026-01-01T01%3A00%3A00.000000Z')
+      expect(time.utc_offset).to eq(3600)
     end
 
     it 'names itself by what the address says, and shows it to nobody' do
@@ -196,6 +208,22 @@ RSpec.describe TaskerCore::Client, :client do
       expect { client_of(garbled).task(7) }.to raise_error(TaskerCore::UnexpectedAnswer, /does not speak HTTP/)
     end
 
+    it 'takes no JSON of somebody else for an answer' do
+      [{ 'ok' => true }, [200, 'null'], [200, '[]'], [200, '7'], { 'task_id' => 7, 'state' => nil }].each do |answer|
+        [->(client) { client.submit(name: 'order') }, ->(client) { client.wait(7, timeout: 5) }, ->(client) { client.task(7) },
+         ->(client) { client.list }, ->(client) { client.steps(7) }, ->(client) { client.step(7, 8) }, ->(client) { client.explain(7) },
+         ->(client) { client.graph(7) }, ->(client) { client.cancel(7) }, ->(client) { client.submit_batch([{ name: 'a' }]) }].each do |call|
+          expect { call.call(client_of(service(answer))) }.to raise_error(TaskerCore::UnexpectedAnswer, /status 200, .*it has no /)
+        end
+      end
+    end
+
+    it 'says once what is wrong with a parameter' do
+      refused = problem(400, 'TSK-1014', 'parameter limit: is 0', errors: [{ 'field' => 'limit', 'problem' => 'is 0' }])
+      expect { client_of(service(refused)).list(limit: 0) }
+        .to raise_error(TaskerCore::InvalidRequest, 'Title (TSK-1014): parameter limit: is 0')
+    end
+
     it 'names the address where nobody is' do
       free = TCPServer.open('127.0.0.1', 0) { |server| server.addr[1] }
       error = error_of { described_class.new(url: "http://127.0.0.1:#{free}", retries: 0).task(7) }
@@ -219,6 +247,24 @@ RSpec.describe TaskerCore::Client, :client do
         expect(bodies.size).to eq(3)
         expect(bodies.uniq.size).to eq(1)
       end
+    end
+
+    it 'asks again for an answer that broke off' do
+      cut = ->(socket, _) { socket.write("HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"task_id\": 7, \"state\"").then { :end } }
+      service = service(cut, [201, task])
+      expect(client_of(service).submit(name: 'order').task_id).to eq(7)
+      expect(service.requests.map(&:body).uniq.size).to eq(1)
+      expect(client_of(service(cut, { 'tasks' => [task] })).list.to_a.size).to eq(1)
+      expect { client_of(service(cut)).submit(name: 'order', idempotency_key: false) }
+        .to raise_error(TaskerCore::Unreachable, /the answer broke off/)
+    end
+
+    it 'measures an answer as it was sent, packed or not' do
+      body = Zlib.gzip(JSON.generate(task))
+      packed = [200, body, { 'content-encoding' => 'gzip' }]
+      expect(client_of(service(packed)).task(7).task_id).to eq(7)
+      expect { client_of(service([200, body[0..-20], packed.last.merge('content-length' => body.bytesize)]), timeout: 0.2).task(7) }
+        .to raise_error(TaskerCore::Unreachable)
     end
 
     it 'sends what is not safe to repeat once' do
@@ -333,8 +379,13 @@ RSpec.describe TaskerCore::Client, :client do
       expect(service.connections).to eq(2)
     end
 
+    def write_task(socket)
+      body = JSON.generate(task)
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: #{body.bytesize}\r\n\r\n#{body}")
+    end
+
     it 'makes one anew when the service has closed it' do
-      service = service(->(socket, _) { socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").then { :end } })
+      service = service(->(socket, _) { write_task(socket).then { :end } })
       # The end of a connection may cross a request on its way: that one is tried again.
       client = client_of(service, retries: 1)
       3.times { client.task(7) }
@@ -382,6 +433,20 @@ RSpec.describe TaskerCore::Client, :client do
       expect(away.message).to include('does not answer')
     end
 
+    it 'looks until its time is up, and then once more' do
+      started = nil
+      now = -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) }
+      service = service(lambda do |socket, _|
+        body = JSON.generate(task(now.call - started > 0.8 ? 'complete' : 'in_progress'))
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: #{body.bytesize}\r\n\r\n#{body}")
+      end)
+      started = now.call
+      expect(client_of(service).wait(7, timeout: 0.9)).to be_complete
+      started = now.call
+      expect { client_of(service(task)).wait(7, timeout: 0.9) }.to raise_error(TaskerCore::WaitTimeout, /after 0\.9 s/)
+      expect(now.call - started).to be >= 0.9
+    end
+
     it 'ends with what will not pass, and with what the block raises' do
       expect { client_of(service(problem(404, 'TSK-1004'))).wait(7, timeout: 5) }.to raise_error(TaskerCore::NotFound)
       away = TaskerCore::Unreachable.new('elsewhere', 'down')
@@ -416,6 +481,8 @@ RSpec.describe TaskerCore::Client, :client do
       ENV.delete('TASKER_URL')
       TaskerCore.client = nil
       expect(TaskerCore.client.url).to eq('http://127.0.0.1:8080')
+      ENV['TASKER_URL'] = ''
+      expect { described_class.new }.to raise_error(TaskerCore::ConfigurationError, /\ATASKER_URL: "" is not an address/)
     ensure
       ENV['TASKER_URL'] = before
     end

@@ -128,6 +128,7 @@ RSpec.describe TaskerCore::Client, :end_to_end do
     page = client.list(namespace: namespace, tag: 'listed', limit: 2)
     expect([page.map(&:task_id), page.next_cursor.nil?]).to eq([ids.reverse.first(2), false])
     expect(client.each_task(namespace: namespace, tag: 'listed', limit: 2).map(&:task_id)).to eq(ids.reverse)
+    expect(client.list(name: name, tag: 'listed').map(&:task_id)).to eq(ids.reverse)
     expect(client.list(namespace: namespace, from: Time.now + 60).to_a).to eq([])
     expect { client.list(limit: 1000) }.to raise_error(TaskerCore::InvalidRequest) { |error| expect(error.fields.map(&:field)).to eq(['limit']) }
   end

@@ -69,7 +69,7 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
   it 'writes what the service writes' do
     odd = %q(a,b "q" \ {} NULL 'x' ü)
     fields = { context: { 'odd' => [odd, nil, 1.5, 2**60, { odd => true }], empty: {} }, tags: [odd, 'NULL'], reason: odd, initiator: 'me',
-               source_system: 'NULL', priority: -3, correlation_id: odd }
+               source_system: 'NULL', priority: -3, correlation_id: odd, bypass_steps: [odd, 'NULL'] }
     trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     client = TaskerCore::Client.new(url: stack.api.to_s)
     theirs = client.submit(name: name, **fields, traceparent: trace)
@@ -81,6 +81,15 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
     expect(written).to eq(rows(theirs.task_id))
     expect(written.transform_values(&:size).values).to eq([1, 4, 1, 1, 1, 1, 4])
     expect(client.task(ours).context).to eq(client.task(theirs).context)
+  end
+
+  it 'stores what a request of the engine says of its time and of bypassed steps' do
+    request = Tasker::Types::TaskRequest.new(name: 'order', namespace: namespace, version: '1.0.0', context: { a: 1 }, bypass_steps: %w[left right],
+                                             requested_at: '2024-01-02T03:04:05.678901Z')
+    [submitter.submit(request, connection: connection), TaskerCore::Client.new(url: stack.api.to_s).submit(request)].each do |task|
+      row = stack.sql('SELECT requested_at, bypass_steps FROM tasker_tasks WHERE task_id = $1', task.task_id).first
+      expect(row).to eq('requested_at' => '2024-01-02 03:04:05.678901', 'bypass_steps' => '["left","right"]')
+    end
   end
 
   it 'is one task with what else was written, and the workers run it when that is committed' do
@@ -133,7 +142,7 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
 
       conflict = error_of { submit(idempotency_key: 'ours', context: { a: 2 }) }
       expect(conflict).to be_a(TaskerCore::Conflict).and have_attributes(code: 'TSK-2001', status: 409)
-      expect(conflict.message).to include("task #{first.task_id}")
+      expect(conflict.message).to start_with('The idempotency key belongs to another request (TSK-2001): ').and include("task #{first.task_id}")
       expect(conflict.fields.map(&:field)).to eq(['/idempotency_key'])
     end
     expect(tasks).to eq(2)
@@ -147,11 +156,11 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
     strict = "#{namespace}/strict"
     [{ name: name, priority: 500, tags: [''], idempotency_key: 'a b', initiator: '' }, { name: strict, context: { id: 'x' } }, { name: strict },
      { name: "#{namespace}/none" }, { name: 'order' }, { name: name, version: '9.9.9' }, { name: name, version: 'x', namespace: 'A B' },
-     { name: name, context: [1] }].each do |fields|
+     { name: name, context: [1] }, { name: name, requested_at: Time.utc(0), bypass_steps: ['', 'x' * 129] }].each do |fields|
       theirs = error_of { client.submit(**fields) }
       ours = error_of { submitter.submit(**fields, connection: connection) }
-      expect([ours.class, ours.code, ours.status, ours.detail, ours.fields])
-        .to eq([TaskerCore::InvalidRequest, theirs.code, 422, theirs.detail, theirs.fields]), fields.inspect
+      expect([ours.class, ours.code, ours.status, ours.message, ours.fields])
+        .to eq([TaskerCore::InvalidRequest, theirs.code, 422, theirs.message, theirs.fields]), fields.inspect
     end
     types = error_of { submitter.submit(name: 7, priority: 'high', tags: 'x', connection: connection) }
     expect(types.fields.map(&:field)).to contain_exactly('/name', '/priority', '/tags')
@@ -160,7 +169,89 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
     expect(tasks).to eq(0)
   end
 
-  it 'needs no setting of the session, and leaves those there are' do
+  describe 'on a connection to another database' do
+    let(:other) { Stack.start }
+    let(:elsewhere) { PG.connect(other.url) }
+    let(:ours) { ids(stack) }
+
+    after { other.stop }
+
+    def ids(stack)
+      row = stack.sql('SELECT definition_id, named_task_id, min(named_step_id) AS named_step_id FROM tasker.templates ' \
+                      'JOIN tasker_named_tasks_named_steps USING (named_task_id) WHERE namespace = $1 GROUP BY 1, 2', namespace).first
+      row&.transform_values(&:to_i)
+    end
+
+    # Registers a template there under the ids it has here, or others.
+    def register_there(yaml, **others)
+      ids = ours.transform_keys(&:to_sym).merge(others)
+      other.sql("ALTER TABLE tasker.templates ALTER COLUMN definition_id RESTART WITH #{ids[:definition_id]}")
+      other.sql("ALTER SEQUENCE tasker_named_tasks_named_task_id_seq RESTART WITH #{ids[:named_task_id]}")
+      other.sql("ALTER SEQUENCE tasker_named_steps_named_step_id_seq RESTART WITH #{ids[:named_step_id]}")
+      other.register(yaml)
+    end
+
+    def order
+      template('order', 'start' => ['step'], 'left' => ['step', { 'depends_on_step' => 'start' }],
+                        'right' => ['step', { 'depends_on_step' => 'start', 'default_retry_limit' => 5 }],
+                        'join' => ['step', { 'depends_on_steps' => %w[left right] }])
+    end
+
+    def tasks_there
+      elsewhere.exec('SELECT (SELECT count(*) FROM tasker_tasks) + (SELECT count(*) FROM tasker_workflow_steps)').getvalue(0, 0).to_i
+    end
+
+    it 'makes no task of the template that has the same ids there, and keeps the transaction' do
+      register_there(JSON.generate(JSON.parse(order).merge('name' => 'delete_customer')))
+      expect(ids(other)).to eq(ours)
+      elsewhere.transaction do
+        expect { submit(on: elsewhere) }.to raise_error(
+          TaskerCore::DatabaseError, /database=#{elsewhere.db} .*from host=.* database=#{connection.db} .*order 1\.0\.0 is not the same one/
+        )
+        expect(tasks_there).to eq(0)
+      end
+    end
+
+    it 'makes no task of the same template whose steps have other ids there' do
+      register_there(order, named_step_id: ours['named_step_id'] + 1)
+      expect { submit(on: elsewhere) }.to raise_error(TaskerCore::DatabaseError, /is not the same one/)
+      expect(tasks_there).to eq(0)
+    end
+
+    it 'makes one where all is the same, as in a copy' do
+      register_there(order)
+      expect(ids(other)).to eq(ours)
+      expect(submit(on: elsewhere).task_id).to be_positive
+      expect(tasks_there).to eq(5)
+    end
+  end
+
+  it 'names both databases where the one of the connection has no tables of the engine' do
+    empty = Stack.create_database
+    elsewhere = PG.connect(empty)
+    expect { submit(on: elsewhere) }.to raise_error(
+      TaskerCore::DatabaseError, /database=#{elsewhere.db} .*from host=.* database=#{connection.db} .*has not the tables .*does not exist/
+    )
+  ensure
+    elsewhere&.close
+    Stack.drop_database(empty)
+  end
+
+  it 'stores no text as another one' do
+    text = { 'name' => '漢 é' }
+    connection.set_client_encoding('LATIN1')
+    connection.transaction do
+      expect { submit(context: text) }.to raise_error(TaskerCore::DatabaseError, /client_encoding of the connection is LATIN1.*UTF8/)
+    end
+    expect(tasks).to eq(0)
+    %w[UTF8 SQL_ASCII].each do |encoding|
+      connection.exec("SET client_encoding TO #{encoding}")
+      task = submit(context: text, initiator: '漢')
+      expect(TaskerCore::Client.new(url: stack.api.to_s).task(task)).to have_attributes(context: text, initiator: '漢')
+    end
+  end
+
+  it 'needs no other setting of the session, and leaves those there are' do
     connection.exec("SET search_path TO elsewhere, pg_temp; SET TimeZone TO 'Asia/Tokyo'; SET DateStyle TO 'German'; SET enable_nestloop TO off")
     connection.type_map_for_results = PG::BasicTypeMapForResults.new(connection)
     connection.type_map_for_queries = PG::BasicTypeMapForQueries.new(connection)

@@ -244,6 +244,10 @@ async fn lists_are_filtered_by_every_field() -> Result<()> {
             ..none()
         },
         TaskFilter {
+            name: text("api/order"),
+            ..none()
+        },
+        TaskFilter {
             state: Some(wanted.state),
             ..none()
         },
@@ -257,6 +261,10 @@ async fn lists_are_filtered_by_every_field() -> Result<()> {
     for filter in [
         TaskFilter {
             namespace: text("no'; --"),
+            ..none()
+        },
+        TaskFilter {
+            name: text("other/order"),
             ..none()
         },
         TaskFilter {

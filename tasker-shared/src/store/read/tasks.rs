@@ -57,7 +57,6 @@ pub async fn tasks(store: &Store, filter: &TaskFilter) -> Result<TaskPage, ReadE
     }
     let texts = [
         (" AND ns.name = ", &filter.namespace),
-        (" AND n.name = ", &filter.name),
         (" AND n.version = ", &filter.version),
         (" AND t.initiator = ", &filter.initiator),
     ];
@@ -65,6 +64,15 @@ pub async fn tasks(store: &Store, filter: &TaskFilter) -> Result<TaskPage, ReadE
         if let Some(value) = value {
             query.push(condition).push_bind(value.as_str());
         }
+    }
+    if let Some(name) = &filter.name {
+        query.push(" AND (n.name = ").push_bind(name.as_str());
+        let qualified = name.split_once('/').filter(|_| filter.namespace.is_none());
+        if let Some((namespace, name)) = qualified {
+            query.push(" OR ns.name = ").push_bind(namespace);
+            query.push(" AND n.name = ").push_bind(name);
+        }
+        query.push(")");
     }
     if let Some(state) = filter.state {
         query

@@ -6,26 +6,30 @@
 -- LOCKS: only rows it inserts; in the order of the identity, so that two
 --   statements with the same identities wait for each other in one direction.
 -- A task whose identity exists is left out, and so is all that belongs to it.
+-- A host's connection may lead to another database: there a condition stands in the place of
+--   `same`, so that ids of other templates write nothing.
 -- Ids come from the sequences of the Rails tables, in the order of the arrays.
 -- Tasks: $1 named task, $2 requested at, $3 initiator, $4 source system, $5 reason,
 --   $6 tags, $7 context, $8 identity, $9 definition, $10 priority, $11 roots,
---   $12 steps, $13 idempotency key, $14 correlation id, $15 traceparent.
--- Steps, of all tasks: $16 number of the task, $17 named step, $18 retryable,
---   $19 retry limit, $20 skippable, $21 parents.
--- Edges: $22 and $23 numbers of the steps from and to. Numbers begin with 1.
+--   $12 steps, $13 idempotency key, $14 correlation id, $15 traceparent,
+--   $16 bypassed steps.
+-- Steps, of all tasks: $17 number of the task, $18 named step, $19 retryable,
+--   $20 retry limit, $21 skippable, $22 parents.
+-- Edges: $23 and $24 numbers of the steps from and to. Numbers begin with 1.
 WITH task AS MATERIALIZED (
     SELECT nextval('tasker_tasks_task_id_seq') AS task_id, t.*
       FROM unnest($1::integer[], $2::timestamp[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[],
                   $8::text[], $9::bigint[], $10::integer[], $11::integer[], $12::integer[], $13::text[],
-                  $14::text[], $15::text[]) WITH ORDINALITY
+                  $14::text[], $15::text[], $16::text[]) WITH ORDINALITY
         AS t(named_task_id, requested_at, initiator, source_system, reason, tags, context, identity_hash,
-             definition_id, priority, roots, steps, idempotency_key, correlation_id, traceparent, number)
+             definition_id, priority, roots, steps, idempotency_key, correlation_id, traceparent, bypass_steps, number)
+     {same}
 ), inserted AS (
     INSERT INTO tasker_tasks
            (task_id, named_task_id, complete, requested_at, initiator, source_system, reason,
             bypass_steps, tags, context, identity_hash, created_at, updated_at)
     SELECT task_id, named_task_id, false, requested_at, initiator, source_system, reason,
-           '[]'::json, tags, context, identity_hash, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+           bypass_steps::json, tags, context, identity_hash, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
       FROM task
      ORDER BY identity_hash
     ON CONFLICT (identity_hash) DO NOTHING
@@ -36,8 +40,8 @@ WITH task AS MATERIALIZED (
     -- Sorted, as a join gives its rows in any order, and steps are shown by their ids.
     SELECT nextval('tasker_workflow_steps_workflow_step_id_seq') AS step_id, o.*
       FROM (SELECT s.*, f.task_id, f.priority, f.traceparent
-              FROM unnest($16::integer[], $17::integer[], $18::boolean[], $19::integer[], $20::boolean[],
-                          $21::integer[]) WITH ORDINALITY
+              FROM unnest($17::integer[], $18::integer[], $19::boolean[], $20::integer[], $21::boolean[],
+                          $22::integer[]) WITH ORDINALITY
                    AS s(task_number, named_step_id, retryable, retry_limit, skippable, parents, number)
               JOIN fresh f ON f.number = s.task_number
              ORDER BY s.number) AS o
@@ -51,7 +55,7 @@ WITH task AS MATERIALIZED (
 ), edges AS (
     INSERT INTO tasker_workflow_step_edges (from_step_id, to_step_id, name, created_at, updated_at)
     SELECT p.step_id, c.step_id, 'provides', now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
-      FROM unnest($22::integer[], $23::integer[]) AS e(parent, child)
+      FROM unnest($23::integer[], $24::integer[]) AS e(parent, child)
       JOIN step p ON p.number = e.parent
       JOIN step c ON c.number = e.child
 ), gates AS (

@@ -23,6 +23,7 @@ pub(super) struct TaskColumns<'a> {
     pub(super) keys: Vec<Option<&'a str>>,
     pub(super) correlations: Vec<&'a str>,
     pub(super) traces: Vec<Option<&'a str>>,
+    pub(super) bypassed: Vec<String>,
 }
 
 impl<'a> TaskColumns<'a> {
@@ -45,6 +46,7 @@ impl<'a> TaskColumns<'a> {
             columns.keys.push(task.idempotency_key.as_deref());
             columns.correlations.push(&task.correlation_id);
             columns.traces.push(task.traceparent.as_deref());
+            columns.bypassed.push(json!(task.bypass_steps).to_string());
         }
         columns
     }

@@ -15,6 +15,7 @@ pub(super) struct IdentityFields<'a> {
     pub(super) source_system: &'a str,
     pub(super) context: &'a Value,
     pub(super) reason: &'a str,
+    pub(super) bypass_steps: &'a [String],
     pub(super) requested_at: chrono::DateTime<chrono::Utc>,
 }
 
@@ -42,7 +43,7 @@ fn rails_json(fields: &IdentityFields<'_>) -> String {
         "source_system": fields.source_system,
         "context": fields.context,
         "reason": fields.reason,
-        "bypass_steps": [],
+        "bypass_steps": fields.bypass_steps,
         "requested_at": fields.requested_at.format("%Y-%m-%d %H:%M").to_string(),
     });
     let mut escaped = String::new();
@@ -79,13 +80,14 @@ mod tests {
             source_system: "unknown",
             context: &context,
             reason: "test",
+            bypass_steps: &["pay".to_owned()],
             requested_at: chrono::Utc.with_ymd_and_hms(2025, 7, 13, 9, 5, 59).unwrap(),
         };
         assert_eq!(
             rails_json(&fields),
             "{\"name\":\"order\",\"initiator\":\"unknown\",\"source_system\":\"unknown\",\
              \"context\":{\"b\":\"\\u003ca\\u003e\\u0026\",\"a\":[1,2.5,null]},\"reason\":\"test\",\
-             \"bypass_steps\":[],\"requested_at\":\"2025-07-13 09:05\"}"
+             \"bypass_steps\":[\"pay\"],\"requested_at\":\"2025-07-13 09:05\"}"
         );
     }
 

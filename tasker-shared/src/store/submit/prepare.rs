@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 
 use super::identity::{of_key, of_request, IdentityFields};
@@ -85,6 +85,7 @@ impl SubmitError {
 const TEXT_MAX: usize = 128;
 const TAGS_MAX: usize = 32;
 const TAG_MAX: usize = 64;
+const BYPASSED_MAX: usize = 1000;
 const KEY_MAX: usize = 255;
 /// Shifted by 48 bits into the message id, this leaves room for 2^47 messages.
 const PRIORITY_MAX: i32 = 100;
@@ -118,7 +119,15 @@ pub async fn prepare(
         None => uuid::Uuid::new_v4().to_string(),
         given => problems.text("/correlation_id", given),
     };
-    let tags = problems.tags(request.tags.unwrap_or_default());
+    let tags = problems.list("/tags", "tags", request.tags, TAGS_MAX, TAG_MAX);
+    let bypass_steps = problems.list(
+        "/bypass_steps",
+        "names",
+        request.bypass_steps,
+        BYPASSED_MAX,
+        TEXT_MAX,
+    );
+    let requested_at = problems.moment("/requested_at", request.requested_at);
     let priority = problems.priority(request.priority.unwrap_or(0));
     problems.key(request.idempotency_key.as_deref());
     let (Some(namespace), Some(name), true) = (namespace, name, problems.0.is_empty()) else {
@@ -137,7 +146,6 @@ pub async fn prepare(
     check_schema(&definition, &request.context)?;
 
     let template = &definition.template;
-    let requested_at = Utc::now();
     let identity_hash = match &request.idempotency_key {
         Some(key) => of_key(&template.namespace, &template.name, key),
         None => of_request(
@@ -148,6 +156,7 @@ pub async fn prepare(
                 source_system: &source_system,
                 context: &request.context,
                 reason: &reason,
+                bypass_steps: &bypass_steps,
                 requested_at,
             },
         ),
@@ -159,6 +168,7 @@ pub async fn prepare(
         source_system,
         reason,
         tags,
+        bypass_steps,
         priority,
         idempotency_key: request.idempotency_key,
         correlation_id,
@@ -260,24 +270,45 @@ impl Problems {
         value.to_owned()
     }
 
-    fn tags(&mut self, tags: Vec<String>) -> Vec<String> {
-        if tags.len() > TAGS_MAX {
+    fn list(
+        &mut self,
+        field: &str,
+        what: &str,
+        items: Option<Vec<String>>,
+        max: usize,
+        length_max: usize,
+    ) -> Vec<String> {
+        let items = items.unwrap_or_default();
+        if items.len() > max {
             self.add(
-                "/tags",
-                format!("has {} tags", tags.len()),
-                "send 32 tags at most",
+                field,
+                format!("has {} {what}", items.len()),
+                &format!("send {max} {what} at most"),
             );
         }
-        for (index, tag) in tags.iter().enumerate() {
-            if tag.is_empty() || tag.chars().count() > TAG_MAX || tag.contains('\0') {
+        for (index, item) in items.iter().enumerate() {
+            if item.is_empty() || item.chars().count() > length_max || item.contains('\0') {
                 self.add(
-                    &format!("/tags/{index}"),
-                    "is empty, longer than 64 characters or contains NUL",
-                    "send 1 to 64 characters",
+                    &format!("{field}/{index}"),
+                    format!("is empty, longer than {length_max} characters or contains NUL"),
+                    &format!("send 1 to {length_max} characters"),
                 );
             }
         }
-        tags
+        items
+    }
+
+    /// Years that PostgreSQL has and that are written with four digits.
+    fn moment(&mut self, field: &str, given: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        let moment = given.unwrap_or_else(Utc::now);
+        if !(1..=9999).contains(&moment.year()) {
+            self.add(
+                field,
+                format!("is in the year {}", moment.year()),
+                "send a time from the year 1 to 9999, or leave it out",
+            );
+        }
+        moment
     }
 
     fn priority(&mut self, priority: i32) -> i32 {

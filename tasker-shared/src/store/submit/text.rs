@@ -1,7 +1,9 @@
 //! The statement that writes a task, for a connection that is not ours: its parameters
 //! in PostgreSQL's text format, which every driver of every language can send.
 //!
-//! For those who submit inside a transaction of their own. The statement casts all of
+//! For those who submit inside a transaction of their own. The ids in it are those of the
+//! database the template was read from, and may be another template's in the database it
+//! is sent to, so it writes nothing where the template is not the same one. The statement casts all of
 //! its parameters and names the time zone wherever there is one, so of the settings of
 //! a session it needs the search path alone: [`search_path`](crate::store::search_path).
 
@@ -13,7 +15,16 @@ use super::write::SUBMIT;
 use super::NewTask;
 use crate::store::queue;
 
-/// submit.sql for one task. It returns one row, or none where the identity exists.
+/// Whether the ids mean there what they mean here. All of them are looked up by key.
+const SAME: &str = "WHERE EXISTS (
+               SELECT FROM tasker.templates d
+                WHERE d.definition_id = t.definition_id AND d.named_task_id = t.named_task_id AND d.digest = $25::text)
+       AND NOT EXISTS (
+               SELECT FROM unnest($18::integer[], $26::text[]) AS s(id, name)
+                WHERE NOT EXISTS (SELECT FROM tasker_named_steps n WHERE n.named_step_id = s.id AND n.name = s.name))";
+
+/// submit.sql for one task. It returns one row, or none where the identity exists or the
+/// template is not the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextStatement {
     pub sql: String,
@@ -26,8 +37,14 @@ impl TextStatement {
         let batch = [task];
         let of_tasks = TaskColumns::of(&batch);
         let of_steps = StepColumns::of(&batch);
+        let definition = &task.definition;
+        let names = definition
+            .template
+            .steps
+            .iter()
+            .map(|step| step.name.to_string());
         Self {
-            sql: queue::for_namespace(SUBMIT, task.definition.namespace()),
+            sql: queue::for_namespace(SUBMIT, definition.namespace()).replace("{same}", SAME),
             params: vec![
                 bare(&of_tasks.named),
                 quoted(of_tasks.requested.iter().map(time)),
@@ -44,6 +61,7 @@ impl TextStatement {
                 nullable(&of_tasks.keys),
                 texts(&of_tasks.correlations),
                 nullable(&of_tasks.traces),
+                quoted(of_tasks.bypassed.into_iter()),
                 bare(&of_steps.tasks),
                 bare(&of_steps.named),
                 bare(&of_steps.retryable),
@@ -52,6 +70,8 @@ impl TextStatement {
                 bare(&of_steps.parents),
                 bare(&of_steps.edges_from),
                 bare(&of_steps.edges_to),
+                definition.digest.clone(),
+                quoted(names),
             ],
         }
     }

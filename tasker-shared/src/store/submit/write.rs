@@ -78,7 +78,7 @@ impl SubmitConnection {
         let statement = self
             .statements
             .entry(namespace.clone())
-            .or_insert_with(|| queue::for_namespace(SUBMIT, namespace));
+            .or_insert_with(|| queue::for_namespace(SUBMIT, namespace).replace("{same}", ""));
         let batch: Vec<&NewTask> = places.iter().map(|&place| &tasks[place]).collect();
         let of_tasks = TaskColumns::of(&batch);
         let of_steps = StepColumns::of(&batch);
@@ -98,6 +98,7 @@ impl SubmitConnection {
             .bind(&of_tasks.keys)
             .bind(&of_tasks.correlations)
             .bind(&of_tasks.traces)
+            .bind(&of_tasks.bypassed)
             .bind(&of_steps.tasks)
             .bind(&of_steps.named)
             .bind(&of_steps.retryable)

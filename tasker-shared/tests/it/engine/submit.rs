@@ -71,6 +71,33 @@ async fn the_hash_strategy_finds_equal_requests_of_one_minute() {
 }
 
 #[tokio::test]
+async fn the_time_and_the_bypassed_steps_of_a_request_are_stored_and_hashed() {
+    let engine = Engine::with(|config| {
+        config.engine.identity_strategy = tasker_shared::config::IdentityStrategy::Hash;
+    })
+    .await;
+    let request = |at: &str, bypassed: &str| {
+        json!({"name": "warm_up", "namespace": NAMESPACE, "context": {"n": 1},
+        "requested_at": at, "bypass_steps": [bypassed]})
+    };
+    let first = engine.request(request("2024-01-02T03:04:05Z", "a")).await;
+    assert_eq!(first.requested_at.to_rfc3339(), "2024-01-02T03:04:05+00:00");
+    match engine
+        .try_request(request("2024-01-02T03:04:59Z", "a"))
+        .await
+    {
+        Submitted::Duplicate(task) => assert_eq!(task.task_id, first.task_id),
+        other => panic!("{other:?}"),
+    }
+    engine.request(request("2024-01-02T03:05:00Z", "a")).await;
+    engine.request(request("2024-01-02T03:04:05Z", "b")).await;
+    let stored = "SELECT count(*) FROM tasker_tasks
+                   WHERE requested_at = '2024-01-02 03:04:05' AND bypass_steps::text IN ('[\"a\"]', '[\"b\"]')";
+    assert_eq!(engine.count(stored).await, 2);
+    engine.verify().await;
+}
+
+#[tokio::test]
 async fn a_higher_priority_is_claimed_first() {
     let mut engine = Engine::new().await;
     let mut by_priority = Vec::new();
@@ -141,7 +168,8 @@ async fn a_step_that_nobody_has_described_is_described_by_its_name() {
 async fn refusals_name_every_field_at_fault() {
     let engine = Engine::new().await;
     let request = json!({"name": "no;such", "namespace": "UPPER", "context": [1], "priority": 1000,
-        "idempotency_key": "ü", "tags": [""], "initiator": "x".repeat(200)});
+        "idempotency_key": "ü", "tags": [""], "initiator": "x".repeat(200),
+        "requested_at": "0000-01-01T00:00:00Z", "bypass_steps": ["a", ""]});
     let refused = prepare(
         &engine.store,
         serde_json::from_value(request).unwrap(),
@@ -156,12 +184,14 @@ async fn refusals_name_every_field_at_fault() {
     assert_eq!(
         fields,
         [
+            "/bypass_steps/1",
             "/context",
             "/idempotency_key",
             "/initiator",
             "/name",
             "/namespace",
             "/priority",
+            "/requested_at",
             "/tags/0"
         ]
     );

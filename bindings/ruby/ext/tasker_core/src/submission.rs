@@ -32,6 +32,8 @@ struct Submitter {
     runtime: ManuallyDrop<Runtime>,
     store: ManuallyDrop<Store>,
     search_path: String,
+    /// Where the templates are read.
+    database: String,
     owner: u32,
 }
 
@@ -53,10 +55,11 @@ impl Submitter {
                 })?;
             let opened = wait_for(ruby, runtime.handle(), connect(options));
             match opened {
-                Ok(Some(Ok((store, search_path)))) => Ok(Self {
+                Ok(Some(Ok((store, search_path, database)))) => Ok(Self {
                     runtime: ManuallyDrop::new(runtime),
                     store: ManuallyDrop::new(store),
                     search_path,
+                    database,
                     owner: std::process::id(),
                 }),
                 other => {
@@ -104,6 +107,7 @@ impl Submitter {
             "sql": statement.sql,
             "params": statement.params,
             "search_path": self.search_path,
+            "database": self.database,
             "identity_hash": task.identity_hash,
             "named_task_id": task.definition.named_task_id,
             "context": task.context.to_string(),
@@ -149,7 +153,7 @@ fn ended() -> Failure {
 
 /// Unlike a service it waits for no database and makes nothing in one: whoever submits
 /// may have fewer rights, and is answered at once.
-async fn connect(options: Options) -> Result<(Store, String), Failure> {
+async fn connect(options: Options) -> Result<(Store, String, String), Failure> {
     let sources = ConfigSources::from_process(options.config_dir, options.overrides);
     let config = config::load(&sources)
         .map_err(|error| {
@@ -165,7 +169,10 @@ async fn connect(options: Options) -> Result<(Store, String), Failure> {
         .await
         .map_err(|error| Failure::new(Kind::Database, error.code(), error.to_string()))?;
     match status {
-        SchemaStatus::Current => Ok((store, search_path(&config.database))),
+        SchemaStatus::Current => {
+            let search_path = search_path(&config.database);
+            Ok((store, search_path, config.database.describe()))
+        }
         other => {
             let message = format!(
                 "the schema of the database is not the one of this version ({other:?}): run `tasker migrate`, or \
@@ -209,8 +216,14 @@ fn field(field: &str, problem: String) -> FieldProblem {
 
 /// A refusal with what the service's problem document has of it.
 fn refusal(error: &SubmitError) -> Json {
+    let title = match error {
+        SubmitError::UnknownTemplate { .. } => "The task's template is not registered",
+        SubmitError::Context(_) => "The context does not match the template's schema",
+        _ => "A field of the body is wrong",
+    };
     json!({ "refused": {
         "status": 422,
+        "title": title,
         "code": error.code(),
         "detail": error.to_string(),
         "errors": error.fields(),

@@ -76,7 +76,9 @@ module TaskerCore
     def self.text(problem, fields)
       text = "#{[problem['title'], "(#{problem['code']})"].compact.join(' ')}: #{problem['detail']}"
       # One field is often said in `detail` already.
-      told = fields.reject { |field| problem['detail'].to_s.include?("#{field.field} #{field.problem}") && !field.remedy }
+      told = fields.reject do |field|
+        !field.remedy && [field.field, field.problem].all? { |part| problem['detail'].to_s.include?(part.to_s) }
+      end
       told.empty? ? text : "#{text}: #{told.join('; ')}"
     end
   end

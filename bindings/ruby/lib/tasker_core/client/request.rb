@@ -16,10 +16,9 @@ module TaskerCore
     # @api private
     class Request
       FIELDS = %w[name namespace version context initiator source_system reason tags priority idempotency_key
-                  correlation_id].freeze
-      # What the engine's request has beyond that, and nobody acts upon: the state is the
-      # service's to say.
-      IGNORED = %w[status complete requested_at].freeze
+                  correlation_id requested_at bypass_steps].freeze
+      # What the engine's request has beyond that: the state is the service's to say.
+      IGNORED = %w[status complete].freeze
 
       # @return [Hash{String=>Object}] JSON data
       attr_reader :body
@@ -36,6 +35,7 @@ module TaskerCore
         @generated = key.nil? && generate
         given['idempotency_key'] = @generated ? "rb-#{SecureRandom.uuid}" : key unless key == false
         given['context'] = {} if given['context'].nil?
+        given['requested_at'] = Client.time('requested_at', given['requested_at'])
         @body = given.compact.to_h { |name, value| [name, Encoding.plain(value, root: name)] }
       end
 
@@ -60,20 +60,12 @@ module TaskerCore
             raise ArgumentError, "a request is a Hash or a Tasker::Types::TaskRequest, not an object of class #{request.class}"
           end
 
-          of_engine(request)
+          request.to_h.transform_keys(&:to_s).except(*IGNORED)
         end
       end
 
       def engine_request?(request)
         defined?(::Tasker::Types::TaskRequest) && request.is_a?(::Tasker::Types::TaskRequest)
-      end
-
-      def of_engine(request)
-        fields = request.to_h.transform_keys(&:to_s).except(*IGNORED)
-        bypassed = fields.delete('bypass_steps')
-        return fields if bypassed.nil? || bypassed.empty?
-
-        raise ArgumentError, 'bypass_steps: no step is bypassed, neither here nor in the Rails engine; leave it empty'
       end
 
       def known!(given)

@@ -58,11 +58,16 @@ module TaskerCore
       # @param call [Hash] `query:` (nil values are left out), `body:` (JSON data),
       #   `headers:`, `repeatable:` (whether twice is as good as once; reading is),
       #   `within:` (seconds, if less than the client's)
-      # @return [Object] the answer's JSON
+      # @param having [Array<String>] fields without which it is no answer of the service
+      # @return [Hash] the answer's JSON
       # @raise [ClientError]
-      def json(verb, path, **call)
+      def json(verb, path, having:, **call)
         answer = call(verb, path, **call)
-        JSON.parse(answer.body, max_nesting: false)
+        data = JSON.parse(answer.body, max_nesting: false)
+        missing = data.is_a?(Hash) ? having.reject { |name| data[name] } : having
+        return data if missing.empty?
+
+        raise foreign(answer, "it has no #{missing.join(' and no ')}")
       rescue JSON::ParserError
         raise foreign(answer, 'it is no JSON')
       end
@@ -124,8 +129,16 @@ module TaskerCore
         connection.read_timeout = connection.write_timeout = left
         Timeout.timeout(left) do
           connection.start unless connection.started?
-          connection.request(request)
+          connection.request(request) { |response| read(response) }
         end
+      end
+
+      # Net::HTTP takes an answer that ends too early for a whole one. The length is that of
+      # what was sent, before it is unpacked.
+      def read(response)
+        length = response.content_length unless response.chunked? || response['content-encoding']
+        response.read_body
+        raise EOFError, 'the answer broke off' if length && response.body.to_s.bytesize < length
       end
 
       def too_late(error)
@@ -183,9 +196,10 @@ module TaskerCore
         uri = URI.parse(url.to_s)
         return uri if uri.is_a?(URI::HTTP) && uri.hostname.to_s != ''
 
-        refuse("url: #{url.to_s.inspect} is not an address like http://127.0.0.1:8080")
+        raise URI::InvalidURIError
       rescue URI::InvalidURIError
-        refuse("url: #{url.to_s.inspect} is not an address like http://127.0.0.1:8080")
+        origin = url == ENV[URL_VARIABLE] ? URL_VARIABLE : 'url'
+        refuse("#{origin}: #{url.to_s.inspect} is not an address like http://127.0.0.1:8080")
       end
 
       def seconds(value, name)

@@ -11,6 +11,8 @@ module TaskerCore
     class Watch
       # Seconds between two looks, at first and at most.
       PAUSES = (0.02..1.0).freeze
+      # Seconds that the look at the end of the time may take.
+      LAST_LOOK = 1
 
       def initialize(client, task_id, timeout)
         @client = client
@@ -26,11 +28,11 @@ module TaskerCore
           yield @last if moved && block_given?
           return @last if @last&.final?
 
-          pause = moved ? PAUSES.begin : [pause * 1.5, PAUSES.end].min
-          wait = [asked, pause].compact.max
-          raise WaitTimeout.new(@task_id, @timeout, @last, @trouble) if Connections.now + wait >= @deadline
+          left = @deadline - Connections.now
+          raise WaitTimeout.new(@task_id, @timeout, @last, @trouble) unless left.positive?
 
-          sleep(wait)
+          pause = moved ? PAUSES.begin : [pause * 1.5, PAUSES.end].min
+          sleep([[asked, pause].compact.max, left].min)
         end
       end
 
@@ -39,8 +41,8 @@ module TaskerCore
       # How long the service asks to wait, and whether the task has moved. What will pass
       # is no end, as the task goes on whether it is watched or not.
       def look
-        left = @deadline - Connections.now
-        task = @client.task(@task_id, timeout: left.positive? && left.finite? ? left : nil)
+        left = [@deadline - Connections.now, LAST_LOOK].max
+        task = @client.task(@task_id, timeout: left.finite? ? left : nil)
         moved = standing(task) != standing(@last)
         @last = task
         @trouble = nil
