@@ -111,6 +111,16 @@ RSpec.describe Tasker::Compat::Runner, :tasker do
       expect(run(failing).failed).not_to have_key('retry_after_seconds')
     end
 
+    it 'is permanent where the handler has refused another attempt' do
+      klass = handler do
+        def process(_task, _sequence, step)
+          step.update!(retryable: false, retry_limit: step.retry_limit)
+          raise "declined, #{step.retryable}"
+        end
+      end
+      expect(run(klass).failed).to include('kind' => 'permanent', 'message' => 'declined, false', 'error_class' => 'RuntimeError')
+    end
+
     it 'is permanent for a PermanentError, with its code' do
       klass = handler { def process(*) = raise(Tasker::PermanentError.new('no', error_code: 'DECLINED', context: { a: :b })) }
       expect(run(klass).failed).to include('kind' => 'permanent', 'error_code' => 'DECLINED', 'context' => { 'a' => 'b' })

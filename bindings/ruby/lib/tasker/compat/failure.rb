@@ -60,7 +60,7 @@ module Tasker
       def kind
         case @error
         when PermanentError, TaskerCore::EncodingError, TaskerCore::RecordError then 'permanent'
-        when StandardError then 'retryable'
+        when StandardError then @step.retries_refused? ? 'permanent' : 'retryable'
         else 'panic'
         end
       end

@@ -4,11 +4,21 @@ module Tasker
   # What can be stored of a step: the inputs of the one that runs. Its results are stored
   # with the outcome, not before, whatever the outcome is.
   module StepSaving
-    # These stay as the template has them.
+    # These stay as the template has them, but a handler may say of its step that no attempt
+    # is to follow a failure of this one.
     %i[retry_limit retryable skippable].each do |column|
-      define_method("#{column}=") do |_value|
+      define_method("#{column}=") do |value|
+        next if value == public_send(column)
+        next @retries_refused = true if column == :retryable && life_cycle
+
         raise UnsupportedError, "step.#{column} cannot be changed: it is what the template of the workflow says of step #{name}"
       end
+    end
+
+    # @return [Boolean] whether its handler wants no other attempt
+    # @api private
+    def retries_refused?
+      @retries_refused == true
     end
 
     # @return [true]

@@ -95,7 +95,7 @@ module Tasker
     # @return [Boolean]
     def retryable
       @retryable = row['retryable'] unless defined?(@retryable)
-      @retryable
+      @retryable && !retries_refused?
     end
     alias retryable? retryable
 
