@@ -6,6 +6,7 @@ require_relative 'logging'
 require_relative 'registry'
 require_relative 'runner'
 require_relative 'settings'
+require_relative 'templates'
 
 module TaskerCore
   # Runs steps that a worker has enqueued as jobs, in the processes that run the host's
@@ -36,6 +37,9 @@ module TaskerCore
       @counting = Mutex.new
       # A signal in a thread of jobs is how Sidekiq and Resque take it back.
       @runner = Runner.new(registry: registry, logger: @logger, leaving: SignalException)
+      Templates.build_classes.each do |problem|
+        @logger.warn(Logging::Line.new("the hooks and events of a workflow are not known here: #{problem}", {}, {}))
+      end
       native ||= ->(options) { Native::Adopter.start(options) }
       @native = native.call(Settings.new(config_dir: config_dir, set: set, registry: registry).to_adopt)
     end

@@ -29,6 +29,15 @@ module TaskerCore
       templates.conclude
     end
 
+    # For a process that runs steps and brings no templates.
+    #
+    # @return [Array<String>] what is wrong with workflows of loaded classes; the others are
+    #   built, so that their hooks and events are known
+    def self.build_classes
+      require 'tasker'
+      new(environment: ::Tasker.environment).build_classes
+    end
+
     # @param environment [String]
     def initialize(environment:)
       @environment = environment
@@ -49,11 +58,17 @@ module TaskerCore
       self
     end
 
-    # Workflows of classes that are loaded. Building them registers them, as it does in
-    # the Rails engine when such a class is first used.
+    # Building registers them, as it does in the Rails engine when such a class is first used.
+    # @return [Array<String>] problems
+    def build_classes
+      configured_tasks.each { |task| attempt(task.name) { task.new } }
+      @problems
+    end
+
+    # Workflows of classes that are loaded.
     # @return [self]
     def add_classes
-      configured_tasks.each { |task| attempt(task.name) { task.new } }
+      build_classes
       ::Tasker::HandlerFactory.instance.each_handler do |name, namespace, version, handler|
         attempt("#{handler} (#{namespace}/#{name} #{version})") { add_class(name, namespace, version, handler) }
       end

@@ -48,6 +48,23 @@ RSpec.describe TaskerCore::Adopter do
     expect([adopter.adopted, adopter.stale]).to eq([1, 0])
   end
 
+  it 'knows the workflows of the classes that are loaded, and says which it cannot know' do
+    workflow = stub_const('Probes::Order', Class.new(Tasker::ConfiguredTask))
+    broken = stub_const('Probes::Broken', Class.new(Tasker::ConfiguredTask))
+    steps = [{ 'name' => 'probe', 'handler_class' => 'Probes::Probe' }]
+    stub_const('Probes::Probe', Class.new(Tasker::StepHandler::Base))
+    workflow.define_singleton_method(:config) do
+      { 'name' => 'adopted_order', 'namespace_name' => 'probes', 'version' => '1.0.0',
+        'task_handler_class' => 'Probes::Order', 'step_templates' => steps }
+    end
+    broken.define_singleton_method(:config) { { 'name' => 'x' } }
+    adopter
+    expect(Tasker::HandlerFactory.instance.handler_of('adopted_order', 'probes', '1.0.0')).to be_a(workflow)
+    expect(lines.last).to include('level' => 'WARN', 'message' => /\Athe hooks and events of a workflow are not known here: .*Broken/)
+  ensure
+    Tasker::HandlerFactory.instance.clear
+  end
+
   it 'does nothing for a step that has ended or is run elsewhere, and counts it' do
     registry.register('Probe', ->(_) { raise 'run' })
     expect(adopter.perform(reference)).to be(false)
