@@ -66,7 +66,7 @@ module RubyReport
   # Runs the scripts and gives their lines, after one that tells of the machine.
   def measure(rounds)
     commit_for_good
-    scripts = SCRIPTS.merge('soak.rb' => [rounds, *SCRIPTS['soak.rb'].drop(1)].compact)
+    scripts = rounds ? SCRIPTS.merge('soak.rb' => [rounds, *SCRIPTS['soak.rb'].drop(1)]) : SCRIPTS
     environment = { 'TASKER_TEST_PROFILE' => 'release' }
     lines = scripts.flat_map do |script, arguments|
       warn "bench/#{script} #{arguments.join(' ')}"

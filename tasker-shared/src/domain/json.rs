@@ -157,7 +157,10 @@ pub fn parse_json(bytes: &[u8], limits: &JsonLimits) -> Result<Value, JsonError>
 /// length of that text.
 pub fn check_json(value: &Value, limits: &JsonLimits) -> Result<usize, JsonError> {
     // Depth first: it bounds the recursion of everything after it.
-    check_value(value, &mut Vec::new(), limits)?;
+    check_value(value, 0, limits).map_err(|mut refusal| {
+        refusal.path.reverse();
+        JsonError::at(refusal.problem, pointer(&refusal.path))
+    })?;
     let mut counter = ByteCounter::default();
     let written = serde_json::to_writer(&mut counter, value);
     if written.is_err() || counter.bytes > limits.max_bytes {
@@ -169,37 +172,45 @@ pub fn check_json(value: &Value, limits: &JsonLimits) -> Result<usize, JsonError
     Ok(counter.bytes)
 }
 
-fn check_value(
-    value: &Value,
-    path: &mut Vec<String>,
-    limits: &JsonLimits,
-) -> Result<(), JsonError> {
-    let too_deep = path.len() >= limits.max_depth;
+/// What is refused, and where: the path is made on the way out, from the inside, so that
+/// what is accepted costs none.
+struct Refusal {
+    problem: JsonProblem,
+    path: Vec<String>,
+}
+
+impl Refusal {
+    fn of(problem: JsonProblem) -> Self {
+        Self {
+            problem,
+            path: Vec::new(),
+        }
+    }
+
+    fn inside(mut self, segment: impl ToString) -> Self {
+        self.path.push(segment.to_string());
+        self
+    }
+}
+
+fn check_value(value: &Value, depth: usize, limits: &JsonLimits) -> Result<(), Refusal> {
     match value {
-        Value::String(text) if text.contains('\0') => {
-            Err(JsonError::at(JsonProblem::Nul, pointer(path)))
-        }
+        Value::String(text) if text.contains('\0') => Err(Refusal::of(JsonProblem::Nul)),
         Value::Number(number) if number.is_u64() && !number.is_i64() => {
-            Err(JsonError::at(JsonProblem::Number, pointer(path)))
+            Err(Refusal::of(JsonProblem::Number))
         }
-        Value::Array(_) | Value::Object(_) if too_deep => {
+        Value::Array(_) | Value::Object(_) if depth >= limits.max_depth => {
             let limit = limits.max_depth;
-            Err(JsonError::at(JsonProblem::TooDeep { limit }, pointer(path)))
+            Err(Refusal::of(JsonProblem::TooDeep { limit }))
         }
         Value::Array(items) => items.iter().enumerate().try_for_each(|(i, item)| {
-            path.push(i.to_string());
-            check_value(item, path, limits)?;
-            path.pop();
-            Ok(())
+            check_value(item, depth + 1, limits).map_err(|refusal| refusal.inside(i))
         }),
         Value::Object(fields) => fields.iter().try_for_each(|(key, item)| {
-            path.push(key.clone());
             if key.contains('\0') {
-                return Err(JsonError::at(JsonProblem::Nul, pointer(path)));
+                return Err(Refusal::of(JsonProblem::Nul).inside(key));
             }
-            check_value(item, path, limits)?;
-            path.pop();
-            Ok(())
+            check_value(item, depth + 1, limits).map_err(|refusal| refusal.inside(key))
         }),
         _ => Ok(()),
     }
