@@ -187,7 +187,7 @@ impl Refusal {
         }
     }
 
-    fn inside(mut self, segment: impl ToString) -> Self {
+    fn inside(mut self, segment: &impl ToString) -> Self {
         self.path.push(segment.to_string());
         self
     }
@@ -204,7 +204,7 @@ fn check_value(value: &Value, depth: usize, limits: &JsonLimits) -> Result<(), R
             Err(Refusal::of(JsonProblem::TooDeep { limit }))
         }
         Value::Array(items) => items.iter().enumerate().try_for_each(|(i, item)| {
-            check_value(item, depth + 1, limits).map_err(|refusal| refusal.inside(i))
+            check_value(item, depth + 1, limits).map_err(|refusal| refusal.inside(&i))
         }),
         Value::Object(fields) => fields.iter().try_for_each(|(key, item)| {
             if key.contains('\0') {
