@@ -43,7 +43,8 @@ pub(crate) async fn counters(pool: &PgPool) -> Result<Counters> {
 pub(crate) async fn transactions(pool: &PgPool) -> Result<i64> {
     // The caller's own connections count at once.
     let mut connections = Vec::new();
-    for _ in 0..pool.size() {
+    // One that is on its way back is waited for or replaced, and then there are more.
+    while connections.len() < pool.size() as usize {
         let mut connection = pool.acquire().await?;
         sqlx::query("SELECT pg_stat_force_next_flush()")
             .execute(&mut *connection)
