@@ -97,12 +97,13 @@ RSpec.describe 'tasker-worker', :end_to_end do
     expect(wait(submit('own'))['state']).to eq('complete')
   end
 
-  it 'holds 60 MB at most when it is idle and no Rails is loaded' do
+  # Without what files are mapped: a development build of the extension is several times
+  # as large as that of a gem. bench/memory.rb measures all of it, with a release build.
+  it 'holds 40 MB of its own at most when it is idle and no Rails is loaded' do
     register('idle', 'idle' => ['Plain::Process'])
     service = started
-    rss = eventually('its memory is told') { File.read("/proc/#{service.pid}/status")[/VmRSS:\s+(\d+)/, 1] }
-    # The extension of a development build is larger in memory than that of a gem.
-    expect(rss.to_i / 1024).to be <= 60
+    own = eventually('its memory is told') { File.read("/proc/#{service.pid}/status")[/RssAnon:\s+(\d+)/, 1] }
+    expect(own.to_i / 1024).to be <= 40
   end
 
   describe 'refuses with 2, naming what to change' do
