@@ -38,7 +38,7 @@ module TaskerCore
       # A signal in a thread of jobs is how Sidekiq and Resque take it back.
       @runner = Runner.new(registry: registry, logger: @logger, leaving: SignalException)
       Templates.build_classes.each do |problem|
-        @logger.warn(Logging::Line.new("the hooks and events of a workflow are not known here: #{problem}", {}, {}))
+        Logging.say(@logger, :warn, "the hooks and events of a workflow are not known here: #{problem}")
       end
       native ||= ->(options) { Native::Adopter.start(options) }
       @native = native.call(Settings.new(config_dir: config_dir, set: set, registry: registry).to_adopt)
@@ -92,7 +92,7 @@ module TaskerCore
     def ended(reference)
       @counting.synchronize { @stale += 1 }
       fields = reference.slice('namespace', 'task_id', 'step_id', 'step_name', 'attempt')
-      @logger.debug(Logging::Line.new('the step of a job has ended or is run elsewhere', fields, {}))
+      Logging.say(@logger, :debug, 'the step of a job has ended or is run elsewhere', fields)
       false
     end
   end

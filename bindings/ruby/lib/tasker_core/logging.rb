@@ -54,6 +54,17 @@ module TaskerCore
       LEVELS.fetch(general, ::Logger::INFO)
     end
 
+    # A line about what goes on around handlers. A logger that fails must cost neither a
+    # step nor a thread nor an event.
+    #
+    # @api private
+    # @return [void]
+    def say(logger, level, message, fields = {}, step = {})
+      logger.public_send(level, Line.new(message, fields, step))
+    rescue StandardError
+      nil
+    end
+
     # What handlers log, with what the host filters from its logs masked.
     #
     # @api private

@@ -273,11 +273,8 @@ module TaskerCore
       end
     end
 
-    # A logger that fails must cost neither a thread nor the watcher.
-    def say(level, message, fields, step = {})
-      @logger.public_send(level, Logging::Line.new(message, fields, step))
-    rescue StandardError
-      nil
+    def say(...)
+      Logging.say(@logger, ...)
     end
   end
 end

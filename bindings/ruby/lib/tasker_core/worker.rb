@@ -267,9 +267,7 @@ module TaskerCore
     end
 
     def say(level, message, **fields)
-      @logger.public_send(level, Logging::Line.new(message, fields, {}))
-    rescue StandardError
-      nil
+      Logging.say(@logger, level, message, fields)
     end
   end
 end

@@ -1,9 +1,13 @@
 # frozen_string_literal: true
 
+require_relative 'updating'
+
 module Tasker
   # What can be stored of a step: the inputs of the one that runs. Its results are stored
   # with the outcome, not before, whatever the outcome is.
   module StepSaving
+    include Updating
+
     # These stay as the template has them, but a handler may say of its step that no attempt
     # is to follow a failure of this one.
     %i[retry_limit retryable skippable].each do |column|
@@ -49,19 +53,6 @@ module Tasker
     def assign_attributes(attributes)
       attributes.each { |key, value| public_send("#{key}=", value) }
       self
-    end
-
-    # @return [true]
-    def update!(attributes)
-      assign_attributes(attributes)
-      save!
-    end
-    alias update_columns update!
-
-    # @return [Boolean]
-    def update(attributes)
-      assign_attributes(attributes)
-      save
     end
 
     # The handler has succeeded with these results: nobody changes them any more.

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative 'updating'
+
 module Tasker
   # Storing what was changed of a task: its context. Of the steps, those that are claimed
   # later get it; those that run now keep what they have.
@@ -8,6 +10,8 @@ module Tasker
   # written: of two handlers that save at once, one overwrites the other. An attempt that is
   # not the running one any more (its lease is lost, its time is up) stores nothing.
   module TaskSaving
+    include Updating
+
     # @return [true]
     # @raise [TaskerCore::RecordError] if it is refused: more than a context may have, or by
     #   an attempt that is over
@@ -35,19 +39,6 @@ module Tasker
     def assign_attributes(attributes)
       attributes.each { |name, value| name.to_s == 'context' ? self.context = value : refuse(name) }
       self
-    end
-
-    # @return [true]
-    def update!(attributes)
-      assign_attributes(attributes)
-      save!
-    end
-    alias update_columns update!
-
-    # @return [Boolean] as {#save}
-    def update(attributes)
-      assign_attributes(attributes)
-      save
     end
 
     # @return [true]
