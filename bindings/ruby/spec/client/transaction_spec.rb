@@ -12,11 +12,16 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
   let(:connection) { PG.connect(stack.url) }
   let(:name) { "#{namespace}/order" }
 
-  before do
-    register('order', 'start' => ['step'], 'left' => ['step', { 'depends_on_step' => 'start' }],
-                      'right' => ['step', { 'depends_on_step' => 'start', 'default_retry_limit' => 5 }],
-                      'join' => ['step', { 'depends_on_steps' => %w[left right] }])
+  # No other template has steps of these names: their ids follow each other, here as in
+  # another database.
+  let(:order) do
+    start, left, right, join = %w[start left right join].map { |step| "#{namespace}_#{step}" }
+    template('order', start => ['step'], left => ['step', { 'depends_on_step' => start }],
+                      right => ['step', { 'depends_on_step' => start, 'default_retry_limit' => 5 }],
+                      join => ['step', { 'depends_on_steps' => [left, right] }])
   end
+
+  before { stack.register(order) }
 
   after { connection.close unless connection.finished? }
 
@@ -189,12 +194,6 @@ RSpec.describe TaskerCore::Submitter, :end_to_end do
       other.sql("ALTER SEQUENCE tasker_named_tasks_named_task_id_seq RESTART WITH #{ids[:named_task_id]}")
       other.sql("ALTER SEQUENCE tasker_named_steps_named_step_id_seq RESTART WITH #{ids[:named_step_id]}")
       other.register(yaml)
-    end
-
-    def order
-      template('order', 'start' => ['step'], 'left' => ['step', { 'depends_on_step' => 'start' }],
-                        'right' => ['step', { 'depends_on_step' => 'start', 'default_retry_limit' => 5 }],
-                        'join' => ['step', { 'depends_on_steps' => %w[left right] }])
     end
 
     def tasks_there
