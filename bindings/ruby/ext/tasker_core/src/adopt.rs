@@ -14,13 +14,14 @@ use serde_json::Value as Json;
 use tasker_shared::domain::Namespace;
 use tasker_shared::store::Store;
 use tasker_worker_foundation::{AdoptError, Adopter as Native, ExecutionId, Reference, StepEvent};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::encode;
 use crate::entry::{claim_process, entry, entry_of, is_child_of, raise, Kind};
 use crate::execution::Execution;
 use crate::gather::Gather;
+use crate::opening::{open_on, runtime};
 use crate::options::{self, Options};
 use crate::promise::wait_for;
 use crate::queue::Held;
@@ -108,38 +109,19 @@ impl Adopter {
         entry(|ruby| {
             claim_process(ruby)?;
             let options = options::read(ruby, options)?;
-            let failed =
-                |failure: Failure| raise(ruby, failure.kind, failure.code, failure.message);
-            let runtime = Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_name("tasker-adopt")
-                .enable_all()
-                .build()
-                .map_err(|error| {
-                    let message = format!("the threads of the adopter cannot be started: {error}");
-                    failed(Failure::new(Kind::Start, "runtime", message))
-                })?;
+            let runtime = runtime(2, "tasker-adopt", "threads of the adopter")
+                .map_err(|failure| failure.into_error(ruby))?;
             let stop = CancellationToken::new();
-            let opened = wait_for(ruby, runtime.handle(), open(options, stop.clone()));
-            match opened {
-                Ok(Some(Ok((native, store)))) => {
-                    let source = Some((store, runtime.handle().clone()));
-                    Ok(Self {
-                        runtime: ManuallyDrop::new(runtime),
-                        native: ManuallyDrop::new(Arc::new(native)),
-                        reader: ManuallyDrop::new(Arc::new(Reader { source })),
-                        stop,
-                        owner: std::process::id(),
-                    })
-                }
-                other => {
-                    runtime.shutdown_background();
-                    match other? {
-                        Some(Err(failure)) => Err(failed(failure)),
-                        _ => Err(stopped(ruby)),
-                    }
-                }
-            }
+            let opening = open(options, stop.clone());
+            let (runtime, (native, store)) = open_on(ruby, runtime, opening, stopped)?;
+            let source = Some((store, runtime.handle().clone()));
+            Ok(Self {
+                runtime: ManuallyDrop::new(runtime),
+                native: ManuallyDrop::new(Arc::new(native)),
+                reader: ManuallyDrop::new(Arc::new(Reader { source })),
+                stop,
+                owner: std::process::id(),
+            })
         })
     }
 
@@ -163,7 +145,7 @@ impl Adopter {
                     let reader = Arc::clone(&self.reader);
                     Ok(held.map(|held| Execution::new(held, reader)))
                 }
-                Some(Err(AdoptError::Stopped)) | None => Err(stopped(ruby)),
+                Some(Err(AdoptError::Stopped)) | None => Err(stopped().into_error(ruby)),
                 Some(Err(error)) => {
                     Err(raise(ruby, Kind::Database, error.code(), error.to_string()))
                 }
@@ -221,9 +203,9 @@ async fn open(options: Options, stop: CancellationToken) -> Result<(Native, Stor
     Ok((Native::start(&config, store.clone(), stop), store))
 }
 
-fn stopped(ruby: &Ruby) -> Error {
+fn stopped() -> Failure {
     let message = "the adopter of this process has stopped";
-    raise(ruby, Kind::Database, "stopped", message)
+    Failure::new(Kind::Database, "stopped", message)
 }
 
 pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {

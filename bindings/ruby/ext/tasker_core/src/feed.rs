@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::to_ruby;
-use crate::entry::{claim_process, entry, entry_of, is_child_of, raise, Kind};
+use crate::entry::{claim_process, entry, entry_of, is_child_of, Kind};
 use crate::monitor::Monitor;
 use crate::rows::Rows;
 use crate::start::Failure;
@@ -112,8 +112,7 @@ impl EventFeed {
             let options = read::options(ruby, options)?;
             let inner = Arc::<Inner>::default();
             let started = Arc::<Start>::default();
-            let failed =
-                |failure: Failure| raise(ruby, failure.kind, failure.code, failure.message);
+            let failed = |failure: Failure| failure.into_error(ruby);
             live_apart(options, inner.clone(), started.clone()).map_err(failed)?;
             match started.wait(ruby, None, Option::take) {
                 Ok(Some(Err(failure))) => Err(failed(failure)),

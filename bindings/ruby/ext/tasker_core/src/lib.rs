@@ -20,6 +20,7 @@ mod feed;
 mod gather;
 mod loopback;
 mod monitor;
+mod opening;
 mod options;
 mod promise;
 mod queue;

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use magnus::{Error, Ruby};
 use tasker_shared::config::{self, Config, ConfigSources};
 use tasker_shared::domain::{parse_template, Namespace, Template};
 use tasker_shared::store::{templates, OpenError, Store, StoreError};
@@ -15,7 +16,7 @@ use tasker_shared::telemetry::{self, TelemetryGuard};
 use tasker_worker_foundation::{Worker, WorkerError, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::entry::{panic_message, Kind};
+use crate::entry::{panic_message, raise, Kind};
 use crate::options::{Options, TemplateText};
 use crate::queue::{Queue, RubyDispatch};
 
@@ -48,6 +49,10 @@ impl Failure {
 impl Failure {
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
         Self::new(Kind::Panic, "native_panic", panic_message(panic))
+    }
+
+    pub(crate) fn into_error(self, ruby: &Ruby) -> Error {
+        raise(ruby, self.kind, self.code, self.message)
     }
 }
 

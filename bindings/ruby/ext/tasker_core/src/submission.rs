@@ -16,11 +16,12 @@ use tasker_shared::store::submit::{self, NewTask, SubmitError, TextStatement};
 use tasker_shared::store::{search_path, Store};
 use tasker_shared::telemetry::TraceContext;
 use tasker_shared::wire::{FieldProblem, TaskRequest};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::decode::to_ruby;
 use crate::encode;
 use crate::entry::{claim_process, entry, entry_of, is_child_of, raise, Kind};
+use crate::opening::{open_on, runtime};
 use crate::options::{self, Options};
 use crate::promise::wait_for;
 use crate::start::Failure;
@@ -42,34 +43,17 @@ impl Submitter {
         entry(|ruby| {
             claim_process(ruby)?;
             let options = options::read(ruby, options)?;
-            let failed =
-                |failure: Failure| raise(ruby, failure.kind, failure.code, failure.message);
-            let runtime = Builder::new_multi_thread()
-                .worker_threads(1)
-                .thread_name("tasker-submit")
-                .enable_all()
-                .build()
-                .map_err(|error| {
-                    let message = format!("the thread of the submitter cannot be started: {error}");
-                    failed(Failure::new(Kind::Start, "runtime", message))
-                })?;
-            let opened = wait_for(ruby, runtime.handle(), connect(options));
-            match opened {
-                Ok(Some(Ok((store, search_path, database)))) => Ok(Self {
-                    runtime: ManuallyDrop::new(runtime),
-                    store: ManuallyDrop::new(store),
-                    search_path,
-                    database,
-                    owner: std::process::id(),
-                }),
-                other => {
-                    runtime.shutdown_background();
-                    match other? {
-                        Some(Err(failure)) => Err(failed(failure)),
-                        _ => Err(failed(ended())),
-                    }
-                }
-            }
+            let runtime = runtime(1, "tasker-submit", "thread of the submitter")
+                .map_err(|failure| failure.into_error(ruby))?;
+            let (runtime, (store, search_path, database)) =
+                open_on(ruby, runtime, connect(options), ended)?;
+            Ok(Self {
+                runtime: ManuallyDrop::new(runtime),
+                store: ManuallyDrop::new(store),
+                search_path,
+                database,
+                owner: std::process::id(),
+            })
         })
     }
 
@@ -92,10 +76,7 @@ impl Submitter {
                     Err(raise(ruby, Kind::Database, error.code(), error.to_string()))
                 }
                 Some(Err(refused)) => to_ruby(&refusal(&refused)),
-                None => {
-                    let failure = ended();
-                    Err(raise(ruby, failure.kind, failure.code, failure.message))
-                }
+                None => Err(ended().into_error(ruby)),
             }
         })
     }

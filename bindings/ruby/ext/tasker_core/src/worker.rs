@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use magnus::{function, method, prelude::*, Error, Object, RArray, RModule, Ruby, Value};
 use tasker_worker_foundation::WorkerHandle;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::entry::{claim_process, entry, entry_of, is_child_of, raise, Kind};
+use crate::entry::{claim_process, entry, entry_of, is_child_of, Kind};
 use crate::execution::Execution;
 use crate::monitor::Monitor;
+use crate::opening::runtime;
 use crate::options::{self, Options};
 use crate::queue::Queue;
 use crate::rows::Rows;
@@ -52,9 +53,9 @@ impl Worker {
         entry(|ruby| {
             claim_process(ruby)?;
             let options = options::read(ruby, options)?;
-            let failed =
-                |failure: Failure| raise(ruby, failure.kind, failure.code, failure.message);
-            let runtime = runtime().map_err(failed)?;
+            let failed = |failure: Failure| failure.into_error(ruby);
+            // Two threads do for a worker whose handlers run elsewhere.
+            let runtime = runtime(2, "tasker", "threads of the worker").map_err(failed)?;
             let stop = CancellationToken::new();
             let start: Arc<Start> = Arc::default();
             live_apart(runtime, options, stop.clone(), start.clone()).map_err(failed)?;
@@ -159,19 +160,6 @@ impl Drop for Worker {
 }
 
 type Start = Monitor<Option<Result<Arc<Inner>, Failure>>>;
-
-fn runtime() -> Result<Runtime, Failure> {
-    // Two threads do for a worker whose handlers run elsewhere.
-    let built = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("tasker")
-        .enable_all()
-        .build();
-    built.map_err(|error| {
-        let message = format!("the threads of the worker cannot be started: {error}");
-        Failure::new(Kind::Start, "runtime", message)
-    })
-}
 
 /// Starts the worker on a thread that stays with it to its end.
 fn live_apart(
