@@ -15,7 +15,8 @@ module TaskerCore
   # Only one thread at a time runs Ruby code, so waking all for a batch would make them
   # take turns, one switch a step. One is called; it calls the next if there is more to
   # do, and that one gets to run when the first waits for something. Handlers that wait
-  # run side by side, and those that compute follow each other on one thread.
+  # run side by side, and those that compute follow each other on one thread: it fetches
+  # `more` by itself, for whoever brings steps gets no turn as long as it computes.
   #
   # INVARIANT: an execution that was submitted is in the queue, or with a thread whose
   # runner will answer it. While steps are queued there is a call that nobody has heard
@@ -25,6 +26,8 @@ module TaskerCore
   class Pool
     # Seconds a cancelled handler may take to come back.
     GRACE_SECONDS = 1.0
+    # What Ruby gives a thread that computes while others want to, or nearly that.
+    TURN_SECONDS = 0.09
     # How often busy threads are looked at; idle ones never are.
     TICK_SECONDS = 0.25
 
@@ -33,11 +36,13 @@ module TaskerCore
     # @param size [Integer] handlers that may run at once
     # @param runner [#call] answers an execution and never raises
     # @param on_exhausted [#call] told the reason when too many threads are stuck
-    def initialize(size:, runner:, on_exhausted:, logger: TaskerCore.logger,
+    # @param more [#call] executions that are there to be taken, without waiting for any
+    def initialize(size:, runner:, on_exhausted:, more: -> { [] }, logger: TaskerCore.logger,
                    grace: GRACE_SECONDS, tick: TICK_SECONDS)
       @size = size
       @runner = runner
       @on_exhausted = on_exhausted
+      @more = more
       @logger = logger
       @grace = grace
       @tick = tick
@@ -49,7 +54,7 @@ module TaskerCore
       @numbers = 0
       @mutex = Mutex.new
       @wake = ConditionVariable.new
-      @closed = @exhausted = @resting = false
+      @closed = @exhausted = @resting = @giving_way = false
       @pid = Process.pid
       @watcher = start_watcher
     end
@@ -58,13 +63,7 @@ module TaskerCore
     def submit(batch)
       batch.each { |execution| @steps << execution }
       call_one
-      @mutex.synchronize do
-        # A handler that kills every thread it finds gets no further than this.
-        @watcher = start_watcher unless @watcher.alive?
-        grow
-        # One signal a batch at most, none while the watcher is up.
-        @wake.signal if @resting
-      end
+      make_threads
     end
 
     # Takes no more and waits for the handlers that run.
@@ -98,6 +97,16 @@ module TaskerCore
 
     def now
       Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+
+    def make_threads
+      @mutex.synchronize do
+        # A handler that kills every thread it finds gets no further than this.
+        @watcher = start_watcher unless @watcher.alive?
+        grow
+        # One signal a batch at most, none while the watcher is up.
+        @wake.signal if @resting
+      end
     end
 
     # With @mutex held.
@@ -145,10 +154,10 @@ module TaskerCore
 
     # @return [Boolean] whether to go on
     def next_step(slot)
-      execution = shift
-      return called(slot) if execution.nil?
+      execution = shift if turn?(slot)
+      return called? if execution.nil?
 
-      call_one unless @steps.empty?
+      call_one unless @steps.empty? || @giving_way
       begin
         take_strays(execution)
         slot.begin(execution)
@@ -166,31 +175,56 @@ module TaskerCore
     end
 
     def shift
+      fetch if @steps.empty? && !@closed
       @steps.pop(true) unless @steps.empty?
     rescue ThreadError
       # Another thread was faster.
       nil
     end
 
-    # Waits for a call; false at the end of the pool.
-    def called(slot)
-      return false if @calls.pop.nil?
+    def fetch
+      batch = @more.call
+      return if batch.empty?
 
-      give_way(slot)
+      batch.each { |execution| @steps << execution }
+      make_threads
+    end
+
+    # Waits for a call; false at the end of the pool.
+    def called?
+      !@calls.pop.nil?
+    end
+
+    # Who wants another step may have been given the turn of a thread in the middle of a
+    # handler. That one finishes first, for its step would wait for the whole turn; but a
+    # handler that is still the same a turn later computes for long, and shares. One
+    # thread that gives way is enough: it takes the next step, the others wait for a call.
+    def turn?(slot)
+      while (other = ahead_of(slot))
+        return false if @giving_way
+        break unless give_way(slot, other)
+      end
       true
     end
 
-    # Who runs here may have been given the turn of a thread in the middle of a handler.
-    # That one finishes first, for the step would wait for the whole turn; but a handler
-    # that is still the same a turn later computes for long, and shares.
-    def give_way(slot)
-      until (other = @latest).nil? || other.equal?(slot)
-        execution = other.execution
-        return if execution.nil? || other.thread.status != 'run'
+    # The thread that began the last step, if it could go on with it now.
+    def ahead_of(slot)
+      other = @latest
+      other unless other.nil? || other.equal?(slot) || other.execution.nil? || other.thread.status != 'run'
+    end
 
-        Thread.pass
-        return if other.execution.equal?(execution)
-      end
+    # @return [Boolean] whether the handler of `other` has made use of it
+    def give_way(slot, other)
+      execution = other.execution
+      ending = now + TURN_SECONDS
+      @giving_way = true
+      # Once may be for a third thread, or for none: who has just lost its turn takes a
+      # moment to ask for the next one.
+      Thread.pass
+      Thread.pass while other.execution.equal?(execution) && ahead_of(slot).equal?(other) && now < ending
+      !other.execution.equal?(execution)
+    ensure
+      @giving_way = false
     end
 
     # What was raised in this thread while no handler ran is for no handler. If it ends

@@ -208,7 +208,7 @@ module TaskerCore
 
     def pool
       Pool.new(size: @native.concurrency, logger: @logger, runner: Runner.new(registry: @registry, logger: @logger),
-               on_exhausted: method(:give_up))
+               more: -> { @native.take_waiting(TAKE_MAX) }, on_exhausted: method(:give_up))
     end
 
     def courier

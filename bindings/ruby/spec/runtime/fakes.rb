@@ -160,6 +160,11 @@ module Fakes
       batch&.first(max)
     end
 
+    # All of it goes to who waits for it.
+    def take_waiting(_max)
+      []
+    end
+
     # Makes the next take raise.
     def break_with(error)
       @queue << error

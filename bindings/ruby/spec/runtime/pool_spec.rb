@@ -52,20 +52,70 @@ RSpec.describe TaskerCore::Pool do
     expect(outcome(steps[2]).first).to eq(:succeed)
   end
 
-  it 'lets handlers that only compute follow each other, with no switch at each' do
-    four = described_class.new(size: 4, runner: TaskerCore::Runner.new(registry: registry, logger: logger), on_exhausted: nil)
-    held = Array.new(4) { |at| Fakes::Execution.new('Held', step_id: at) }
-    four.submit(held)
-    4.times { take(begun) }
-    4.times { gate << 'go' }
-    held.each { |step| outcome(step) }
+  describe 'with threads that wait' do
+    let(:batches) { Thread::Queue.new }
+    let(:four) do
+      runner = TaskerCore::Runner.new(registry: registry, logger: logger)
+      described_class.new(size: 4, runner: runner, on_exhausted: nil, more: -> { batches.empty? ? [] : batches.pop })
+    end
 
-    steps = Array.new(40) { Fakes::Execution.new('Quick') }
-    four.submit(steps)
-    names = steps.map { |step| outcome(step).last }
-    expect(names.each_cons(2).count { |one, next_one| one != next_one }).to be <= 4
-  ensure
-    four.close(1)
+    before do
+      held = Array.new(4) { |at| Fakes::Execution.new('Held', step_id: at) }
+      four.submit(held)
+      4.times { take(begun) }
+      4.times { gate << 'go' }
+      held.each { |step| outcome(step) }
+    end
+
+    after { four.close(1) }
+
+    def steps(name, count)
+      Array.new(count) { |at| Fakes::Execution.new(name, step_id: 10 + at) }
+    end
+
+    it 'lets handlers that only compute follow each other, with no switch at each' do
+      quick = steps('Quick', 40)
+      four.submit(quick)
+      names = quick.map { |step| outcome(step).last }
+      expect(names.each_cons(2).count { |one, next_one| one != next_one }).to be <= 4
+    end
+
+    it 'lets the thread that computes fetch the next steps itself' do
+      quick = steps('Quick', 40)
+      quick.each_slice(8) { |batch| batches << batch }
+      four.submit(batches.pop)
+      names = quick.map { |step| outcome(step).last }
+      expect(names.each_cons(2).count { |one, next_one| one != next_one }).to be <= 4
+    end
+
+    it 'runs fetched handlers side by side if they wait' do
+      batches << steps('Held', 4)
+      four.submit(steps('Quick', 1))
+      expect(Array.new(4) { take(begun) }).to contain_exactly(10, 11, 12, 13)
+    end
+
+    it 'begins no handler while one is under way that has lost its turn' do
+      times = Thread::Queue.new
+      registry.register('Passes') do
+        began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        Thread.pass while Process.clock_gettime(Process::CLOCK_MONOTONIC) < began + 0.01
+        times << [began, Process.clock_gettime(Process::CLOCK_MONOTONIC)]
+      end
+      passing = steps('Passes', 20)
+      four.submit(passing)
+      passing.each { |step| outcome(step) }
+      periods = Array.new(20) { times.pop }.sort
+      expect(periods.each_cons(2).count { |(_, ended), (began, _)| began < ended }).to be <= 2
+    end
+
+    it 'lets a handler that computes for long have others beside it' do
+      other = false
+      registry.register('Long') { Thread.pass until other }
+      registry.register('Other') { other = true }
+      long, short = steps('Long', 1) + steps('Other', 1)
+      four.submit([long, short])
+      expect([outcome(long), outcome(short)].map(&:first)).to eq(%i[succeed succeed])
+    end
   end
 
   it 'leaves a handler behind that does not heed its cancellation, and goes on' do

@@ -112,6 +112,11 @@ impl<S: Send> Monitor<S> {
         changed
     }
 
+    /// Looks at the state, or takes of it what nobody waits to see gone.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut S) -> T) -> T {
+        look(&mut self.lock().state)
+    }
+
     /// As [`wait`](Self::wait), on a thread that is not Ruby's, for as long as it takes.
     pub(crate) fn wait_apart<T>(&self, mut ready: impl FnMut(&mut S) -> Option<T>) -> T {
         let mut inside = self.lock();

@@ -112,6 +112,20 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    fn take(&mut self, max: usize) -> Vec<Held> {
+        let mut taken = Vec::new();
+        while taken.len() < max {
+            match self.waiting.pop_front() {
+                Some(step) if is_wanted(&step) => taken.push(step),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        taken
+    }
+}
+
 /// See the module.
 pub(crate) struct Queue {
     state: Monitor<State>,
@@ -148,14 +162,7 @@ impl Queue {
     /// What interrupts the Ruby thread.
     pub(crate) fn take(&self, ruby: &Ruby, max: usize) -> Result<Option<Vec<Held>>, Error> {
         let taken = self.state.wait(ruby, None, |state| {
-            let mut taken = Vec::new();
-            while taken.len() < max {
-                match state.waiting.pop_front() {
-                    Some(step) if is_wanted(&step) => taken.push(step),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
+            let taken = state.take(max);
             match (taken.is_empty(), state.closed) {
                 (false, _) => Some(Some(taken)),
                 (true, true) => Some(None),
@@ -163,6 +170,11 @@ impl Queue {
             }
         })?;
         Ok(taken.flatten())
+    }
+
+    /// Takes at most `max` of the steps that are there.
+    pub(crate) fn take_waiting(&self, max: usize) -> Vec<Held> {
+        self.state.look(|state| state.take(max))
     }
 }
 

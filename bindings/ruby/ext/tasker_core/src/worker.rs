@@ -19,7 +19,7 @@ use crate::execution::Execution;
 use crate::monitor::Monitor;
 use crate::opening::runtime;
 use crate::options::{self, Options};
-use crate::queue::Queue;
+use crate::queue::{Held, Queue};
 use crate::rows::Rows;
 use crate::start::{self, Failure, Started};
 use crate::steps::Reader;
@@ -78,16 +78,25 @@ impl Worker {
     fn take(&self, max: usize) -> Result<Option<RArray>, Error> {
         entry_of(self.owner, |ruby| {
             let taken = self.inner.queue.take(ruby, max.max(1))?;
-            Ok(taken.map(|steps| {
-                let executions = ruby.ary_new_capa(steps.len());
-                for held in steps {
-                    let execution = Execution::new(held, self.inner.reader.clone());
-                    // Room was made above, so this cannot fail.
-                    let _ = executions.push(ruby.obj_wrap(execution));
-                }
-                executions
-            }))
+            Ok(taken.map(|steps| self.executions(ruby, steps)))
         })
+    }
+
+    /// Those that are there; waits for none.
+    fn take_waiting(&self, max: usize) -> Result<RArray, Error> {
+        entry_of(self.owner, |ruby| {
+            Ok(self.executions(ruby, self.inner.queue.take_waiting(max)))
+        })
+    }
+
+    fn executions(&self, ruby: &Ruby, steps: Vec<Held>) -> RArray {
+        let executions = ruby.ary_new_capa(steps.len());
+        for held in steps {
+            let execution = Execution::new(held, self.inner.reader.clone());
+            // Room was made above, so this cannot fail.
+            let _ = executions.push(ruby.obj_wrap(execution));
+        }
+        executions
     }
 
     fn stop(&self) -> Result<(), Error> {
@@ -225,6 +234,7 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.undef_default_alloc_func();
     class.define_singleton_method("start", function!(Worker::start, 1))?;
     class.define_method("take", method!(Worker::take, 1))?;
+    class.define_method("take_waiting", method!(Worker::take_waiting, 1))?;
     class.define_method("stop", method!(Worker::stop, 0))?;
     class.define_method("join", method!(Worker::join, 1))?;
     class.define_method("address", method!(Worker::address, 0))?;
