@@ -6,7 +6,6 @@ require_relative 'logging'
 require_relative 'registry'
 require_relative 'runner'
 require_relative 'settings'
-require_relative 'templates'
 
 module TaskerCore
   # Runs steps that a worker has enqueued as jobs, in the processes that run the host's
@@ -24,24 +23,28 @@ module TaskerCore
 
     # @param config_dir [String, nil] as of {Worker#initialize}
     # @param set [Hash{String=>Object}] as of {Worker#initialize}
+    # @param templates [String, Array<String>, nil] YAML files, or directories of them, whose
+    #   steps fire custom events; nil for those of the host
     # @param registry [Registry] where handlers are found
     # @param logger [::Logger, nil] nil for {TaskerCore.logger}
     # @param native [#call, nil] makes the native adopter of its options, for tests
     # @raise [ConfigurationError] if a setting or an option is refused
     # @raise [DatabaseError] without a database, or with a schema of another version
     # @raise [ForkError] if the parent of this process has opened one, or started a worker
-    def initialize(config_dir: nil, set: {}, registry: TaskerCore.registry, logger: nil, native: nil)
+    def initialize(config_dir: nil, set: {}, templates: nil, registry: TaskerCore.registry, logger: nil, native: nil)
       @pid = Process.pid
       @logger = Settings.logger(logger)
       @adopted = @stale = 0
       @counting = Mutex.new
       # A signal in a thread of jobs is how Sidekiq and Resque take it back.
       @runner = Runner.new(registry: registry, logger: @logger, leaving: SignalException)
-      Templates.build_classes.each do |problem|
+      native ||= ->(options) { Native::Adopter.start(options) }
+      settings = Settings.new(config_dir: config_dir, set: set, registry: registry, templates: templates)
+      options = settings.to_adopt
+      settings.prepare_workflows.each do |problem|
         Logging.say(@logger, :warn, "the hooks and events of a workflow are not known here: #{problem}")
       end
-      native ||= ->(options) { Native::Adopter.start(options) }
-      @native = native.call(Settings.new(config_dir: config_dir, set: set, registry: registry).to_adopt)
+      @native = native.call(options)
     end
 
     # Runs the step of a job. Returns when its outcome is stored: a process that ends

@@ -4,6 +4,7 @@ require_relative 'errors'
 require_relative 'host'
 require_relative 'registry'
 require_relative 'step_handler'
+require_relative 'templates'
 
 module TaskerCore
   # The options of a worker, as the native side takes them.
@@ -49,7 +50,7 @@ module TaskerCore
     # @return [Hash{String=>Object}] of a worker
     def to_native(hands_on: false)
       common = to_adopt
-      templates = Templates.collect(@templates.empty? ? TaskerCore.host.templates : @templates)
+      templates = Templates.collect(template_paths)
       common.merge('handler_classes' => handler_classes(templates), 'templates' => templates.to_native, 'hands_on' => hands_on)
     end
 
@@ -61,7 +62,18 @@ module TaskerCore
       { 'config_dir' => @config_dir, 'overrides' => host.settings(@config_dir).to_a.reject { |key, _| @set.assoc(key) } + @set }
     end
 
+    # Makes the hooks and events of workflows known in a process that runs their steps.
+    # After {#to_adopt}, which loads them.
+    # @return [Array<String>] what is wrong with some
+    def prepare_workflows
+      Templates.prepare(template_paths)
+    end
+
     private
+
+    def template_paths
+      @templates.empty? ? TaskerCore.host.templates : @templates
+    end
 
     # What this process certainly can run. A template may name handlers that live in
     # other processes, so its names count only if there is something behind them here.

@@ -29,13 +29,16 @@ module TaskerCore
       templates.conclude
     end
 
-    # For a process that runs steps and brings no templates.
+    # For a process that runs steps and brings no templates: makes hooks and events known.
     #
-    # @return [Array<String>] what is wrong with workflows of loaded classes; the others are
-    #   built, so that their hooks and events are known
-    def self.build_classes
+    # @param paths [Array<String, Pathname>] as of {.collect}
+    # @return [Array<String>] what is wrong with files or with workflows of loaded classes;
+    #   the others are known
+    def self.prepare(paths)
       require 'tasker'
-      new(environment: ::Tasker.environment).build_classes
+      templates = new(environment: ::Tasker.environment)
+      paths.each { |path| templates.add_path(path) }
+      templates.build_classes
     end
 
     # @param environment [String]

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require 'tmpdir'
 require 'runtime/fakes'
 require 'tasker_core'
 
@@ -63,6 +64,25 @@ RSpec.describe TaskerCore::Adopter do
     expect(lines.last).to include('level' => 'WARN', 'message' => /\Athe hooks and events of a workflow are not known here: .*Broken/)
   ensure
     Tasker::HandlerFactory.instance.clear
+  end
+
+  it 'knows the custom events of files it is given, else of those of the host' do
+    Dir.mktmpdir do |folder|
+      { 'given' => 'probe.given', 'host' => 'probe.host', 'broken' => 7 }.each do |name, event|
+        steps = [{ 'name' => 'probe', 'handler_class' => 'Probes::Probe', 'custom_events' => [{ 'name' => event }] }]
+        workflow = { 'name' => name, 'task_handler_class' => 'Probes::Order', 'step_templates' => name == 'broken' ? 7 : steps }
+        File.write(File.join(folder, "#{name}.yaml"), JSON.generate(workflow))
+      end
+      allow(TaskerCore.host).to receive(:templates).and_return([File.join(folder, 'host.yaml')])
+      events = Tasker::Events::CustomRegistry.instance
+      adopter
+      expect(%w[probe.host probe.given].map { |event| events.registered?(event) }).to eq([true, false])
+      expect(lines).to be_empty
+      described_class.new(registry: registry, logger: logger, native: ->(_) { native }, templates: folder)
+      expect(events.registered?('probe.given')).to be(true)
+      expect(lines.last).to include('level' => 'WARN', 'message' => /are not known here: .*broken\.yaml/)
+    end
+    expect { described_class.new(templates: '/none') }.to raise_error(TaskerCore::ConfigurationError, %r{no file or directory /none})
   end
 
   it 'does nothing for a step that has ended or is run elsewhere, and counts it' do
