@@ -22,8 +22,10 @@ module TaskerCore
     SAME_AGAIN = 'Another attempt would return the same, so none is made.'
     # What the code of others raises for its own reasons, and nobody to end a thread.
     ITS_OWN = [StandardError, ScriptError, SystemStackError].freeze
+    # Made once: it is used between any two handlers.
+    AT_ONCE = { Object => :immediate }.freeze
     ENDED = 'the handler ended its thread (Thread.exit or Thread#kill)'
-    private_constant :SAME_AGAIN, :ITS_OWN, :ENDED
+    private_constant :SAME_AGAIN, :ITS_OWN, :AT_ONCE, :ENDED
 
     # @param execution [Native::Execution]
     # @param error [EncodingError]
@@ -48,14 +50,14 @@ module TaskerCore
     # @param execution [Native::Execution]
     # @return [void]
     def call(execution)
-      if execution.cancelled?
+      if execution.begin
+        # Timeout.timeout, and whoever else raises in this thread on behalf of the
+        # handler, must reach it; outside of it nothing may get in between.
+        Thread.handle_interrupt(AT_ONCE) { @around.run(execution) { run(execution) } }
+      else
         # While it waited for a thread somebody else has answered it, or has it now.
         execution.fail('kind' => 'retryable', 'error_class' => 'TaskerCore::Cancelled',
                           'message' => 'the attempt was cancelled before its handler began')
-      else
-        # Timeout.timeout, and whoever else raises in this thread on behalf of the
-        # handler, must reach it; outside of it nothing may get in between.
-        Thread.handle_interrupt(Object => :immediate) { @around.run(execution) { run(execution) } }
       end
     rescue Exception => e # rubocop:disable Lint/RescueException
       left = @leaving && @leaving === e && left(execution, e) # rubocop:disable Style/CaseEquality

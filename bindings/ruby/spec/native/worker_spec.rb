@@ -177,6 +177,18 @@ RSpec.describe TaskerCore::Native::Worker do
     stack.cancel(task)
   end
 
+  it 'hands out what is there, and waits for nothing' do
+    name = template('one' => nil)
+    worker
+    expect(@worker.take_waiting(5)).to eq([])
+    tasks = Array.new(3) { stack.submit(name) }
+    taken = []
+    Stack.eventually('all have come') { (taken += @worker.take_waiting(2)).size >= 3 }
+    expect(taken.map(&:task_id)).to match_array(tasks)
+    expect(taken.map { |execution| execution.succeed({}) }).to all(be(true))
+    expect(@worker.take_waiting(5)).to eq([])
+  end
+
   it 'ends a handler that does not come back, and refuses its late answer' do
     name = template('one' => "timeout_seconds: 0.2, default_retry_limit: 1")
     worker
@@ -196,8 +208,10 @@ RSpec.describe TaskerCore::Native::Worker do
     worker
     task = stack.submit(name)
     running = @worker.take(1).first
+    expect(running.begin).to be(true)
     stack.cancel(task)
     Stack.eventually('the handler is told') { running.cancelled? }
+    expect(running.begin).to be(false)
     expect(running.succeed({})).to be(false)
     expect(stack.task(task)['state']).to eq('cancelled')
   end

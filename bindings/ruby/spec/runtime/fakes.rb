@@ -41,6 +41,7 @@ module Fakes
     def previous_results = copy(@facts[:previous_results])
     def parent_names = @facts[:parents].keys
     def parent_results(name) = copy(@facts[:parents][name])
+    def begin = !@cancelled
     def cancelled? = @cancelled
     def answered? = @answered
 

@@ -107,6 +107,11 @@ impl Execution {
         })
     }
 
+    /// Whether the handler may begin: not if the attempt is over.
+    fn begin(&self) -> Result<bool, Error> {
+        entry_of(self.held.owner(), |_| Ok(self.held.begin()))
+    }
+
     fn is_cancelled(&self) -> Result<bool, Error> {
         entry_of(self.held.owner(), |_| {
             Ok(self.event().cancelled.is_cancelled())
@@ -258,6 +263,7 @@ pub(crate) fn define(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("rows", method!(Execution::rows, 0))?;
     class.define_method("save_context", method!(Execution::save_context, 1))?;
     class.define_method("save_inputs", method!(Execution::save_inputs, 1))?;
+    class.define_method("begin", method!(Execution::begin, 0))?;
     class.define_method("cancelled?", method!(Execution::is_cancelled, 0))?;
     class.define_method("answered?", method!(Execution::is_answered, 0))?;
     class.define_method("progress", method!(Execution::progress, 1))?;

@@ -1,9 +1,9 @@
 //! Answers on their way to the worker, gathered while Ruby has more to do.
 //!
 //! Handing one over wakes a thread of the runtime, and that takes the processor from the
-//! Ruby thread that did it. So while other steps are out, answers wait for each other, a
-//! few milliseconds at most; the answer of the last step that is out goes at once, and so
-//! does one after a pause.
+//! Ruby thread that did it. So while steps are queued for a thread, answers wait for each
+//! other, a few milliseconds at most. Once none is queued they go at once, for then it is
+//! new steps that threads wait for; and so does one after a pause.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub(crate) struct Gather {
 #[derive(Default)]
 struct State {
     waiting: Vec<Completion>,
-    /// Steps without an answer.
-    out: usize,
+    /// Steps whose handlers have not begun.
+    queued: usize,
     /// Somebody will look again within [`LINGER`].
     looking: bool,
 }
@@ -45,9 +45,15 @@ impl Gather {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many steps more are out.
+    /// So many steps more are queued.
     pub(crate) fn let_out(&self, steps: usize) {
-        self.state().out += steps;
+        self.state().queued += steps;
+    }
+
+    /// A step is queued no longer: its handler begins, or never will.
+    pub(crate) fn begin(&self) {
+        let mut state = self.state();
+        state.queued = state.queued.saturating_sub(1);
     }
 
     /// A step is back, with an answer unless nobody waits for one any more.
@@ -55,12 +61,11 @@ impl Gather {
         let mut look = false;
         let ready = {
             let mut state = self.state();
-            state.out = state.out.saturating_sub(1);
             state.waiting.extend(completion);
-            if state.waiting.is_empty() || (state.looking && state.out > 0) {
+            if state.waiting.is_empty() || (state.looking && state.queued > 0) {
                 return;
             }
-            if state.out > 0 && !state.looking && self.runtime.is_some() {
+            if state.queued > 0 && !state.looking && self.runtime.is_some() {
                 state.looking = true;
                 look = true;
             }

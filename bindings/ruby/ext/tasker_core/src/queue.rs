@@ -30,6 +30,7 @@ pub(crate) struct Held {
 struct Inner {
     event: StepEvent,
     gather: Arc<Gather>,
+    begun: AtomicBool,
     answered: AtomicBool,
     /// Of the handler's run; ends with the answer.
     span: Mutex<Span>,
@@ -42,6 +43,7 @@ impl Held {
             inner: ManuallyDrop::new(Inner {
                 event,
                 gather,
+                begun: AtomicBool::new(false),
                 answered: AtomicBool::new(false),
                 span,
             }),
@@ -70,6 +72,18 @@ impl Held {
         self.owner
     }
 
+    /// The handler begins, unless the attempt is over.
+    pub(crate) fn begin(&self) -> bool {
+        self.leave_queue();
+        !self.inner.event.cancelled.is_cancelled()
+    }
+
+    fn leave_queue(&self) {
+        if !self.inner.begun.swap(true, Ordering::AcqRel) {
+            self.inner.gather.begin();
+        }
+    }
+
     pub(crate) fn is_answered(&self) -> bool {
         self.inner.answered.load(Ordering::Acquire)
     }
@@ -85,6 +99,7 @@ impl Held {
             return false;
         }
         let execution = inner.event.execution;
+        self.leave_queue();
         let in_time = !inner.event.cancelled.is_cancelled();
         let completion = in_time.then_some(Completion { execution, outcome });
         inner.gather.take_in(completion);

@@ -82,6 +82,10 @@ class FakeExecution
     "tasker-#{task_id}-#{step_id}"
   end
 
+  def begin
+    true
+  end
+
   def cancelled?
     false
   end
