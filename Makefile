@@ -55,7 +55,7 @@ bench-ruby: setup-all ## measure the Ruby gem in release mode, and write docs/be
 	$(CARGO) build --release --locked -p tasker-bench -p tasker-orchestration -p tasker-testkit -p tasker-ruby
 	CARGO_TARGET_DIR="$(abspath $(TARGET))" rake -C bindings/ruby PREBUILT=1 PROFILE=release compile
 	CARGO_TARGET_DIR="$(abspath $(TARGET))" TASKER_TEST_PROFILE=release \
-		$(TARGET)/release/with-cluster -- ruby bindings/ruby/bench/report.rb run $(ARGS)
+		$(TARGET)/release/with-cluster --durable -- ruby bindings/ruby/bench/report.rb run $(ARGS)
 
 callgrind: ## count the instructions of work on templates and outcomes (needs valgrind)
 	@command -v valgrind >/dev/null || { echo "install valgrind first (Debian, Ubuntu: apt-get install valgrind)" >&2; exit 1; }

@@ -65,7 +65,6 @@ module RubyReport
 
   # Runs the scripts and gives their lines, after one that tells of the machine.
   def measure(rounds)
-    commit_for_good
     scripts = rounds ? SCRIPTS.merge('soak.rb' => [rounds, *SCRIPTS['soak.rb'].drop(1)]) : SCRIPTS
     environment = { 'TASKER_TEST_PROFILE' => 'release' }
     lines = scripts.flat_map do |script, arguments|
@@ -78,22 +77,13 @@ module RubyReport
     [machine, *lines]
   end
 
-  # A cluster for tests does not: its data need not survive.
-  def commit_for_good
-    connection = PG.connect(ENV.fetch('TASKER_TEST_ADMIN_URL') { abort 'bench/report.rb: run it as `make bench-ruby` does, on a private cluster' })
-    connection.exec('ALTER SYSTEM SET fsync = on')
-    connection.exec('SELECT pg_reload_conf()')
-  ensure
-    connection&.close
-  end
-
   def machine
     cpu = File.read('/proc/cpuinfo')[/^model name\s*:\s*(.+)$/, 1]
     memory = File.read('/proc/meminfo')[/^MemTotal:\s+(\d+)/, 1].to_i / 1024.0 / 1024.0
     connection = PG.connect(Stack.server)
     { 'machine' => { 'processor' => cpu, 'cores' => Etc.nprocessors, 'memory' => "#{memory.round(1)} GiB",
                      'Ruby' => RUBY_DESCRIPTION, 'PostgreSQL' => connection.exec('SHOW server_version').getvalue(0, 0),
-                     'fsync' => connection.exec('SHOW fsync').getvalue(0, 0),
+                     **%w[fsync autovacuum].to_h { |name| [name, connection.exec("SHOW #{name}").getvalue(0, 0)] },
                      'measured' => Time.now.utc.strftime('%Y-%m-%d') } }
   ensure
     connection&.close

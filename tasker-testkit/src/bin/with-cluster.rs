@@ -3,6 +3,9 @@
 //! The command finds the server in `TASKER_TEST_DATABASE_URL` and its superuser in
 //! `TASKER_TEST_ADMIN_URL`. When the command ends, the cluster is stopped and removed,
 //! and the exit code is the command's; when this program is killed, the cluster goes too.
+//!
+//! `with-cluster --durable -- ...` gives it the settings of development and benchmarks
+//! (fsync, autovacuum) in place of those of tests.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt as _;
@@ -22,13 +25,19 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     let mut arguments = env::args_os().skip(1).peekable();
+    let durable = arguments.next_if(|first| first == "--durable").is_some();
+    let settings = if durable {
+        Settings::dev()
+    } else {
+        Settings::test()
+    };
     if arguments.peek().is_some_and(|first| first == "--") {
         arguments.next();
     }
     let Some(program) = arguments.next() else {
-        bail!("usage: with-cluster -- COMMAND [ARGUMENT]...");
+        bail!("usage: with-cluster [--durable] -- COMMAND [ARGUMENT]...");
     };
-    let cluster = Cluster::builder().settings(Settings::test()).start()?;
+    let cluster = Cluster::builder().settings(settings).start()?;
     eprintln!(
         "PostgreSQL {} runs in {}",
         cluster.major_version(),

@@ -35,7 +35,7 @@ async fn with_cluster_without_a_command_says_how_to_use_it() {
         .start()
         .unwrap();
     service
-        .wait_for_line("usage: with-cluster", DEADLINE)
+        .wait_for_line("usage: with-cluster [--durable]", DEADLINE)
         .await
         .unwrap();
     assert!(!service.wait_exit(DEADLINE).await.unwrap().success());
