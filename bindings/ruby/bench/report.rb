@@ -65,6 +65,7 @@ module RubyReport
 
   # Runs the scripts and gives their lines, after one that tells of the machine.
   def measure(rounds)
+    ENV.key?('TASKER_TEST_ADMIN_URL') or abort 'bench/report.rb: run it as `make bench-ruby` does, on a private cluster'
     scripts = rounds ? SCRIPTS.merge('soak.rb' => [rounds, *SCRIPTS['soak.rb'].drop(1)]) : SCRIPTS
     environment = { 'TASKER_TEST_PROFILE' => 'release' }
     lines = scripts.flat_map do |script, arguments|

@@ -21,7 +21,8 @@ RSpec.describe 'processes with a native worker' do
       execution, dropped = worker.take(2)
       child = fork do
         calls = {
-          take: -> { worker.take(1) }, waiting: -> { worker.take_waiting(1) }, begin: -> { execution.begin }, stop: -> { worker.stop }, join: -> { worker.join(0) },
+          take: -> { worker.take(1) }, waiting: -> { worker.take_waiting(1) }, begin: -> { execution.begin },
+          stop: -> { worker.stop }, join: -> { worker.join(0) },
           concurrency: -> { worker.concurrency }, address: -> { worker.address }, worker_id: -> { worker.worker_id },
           steps_in_hand: -> { worker.steps_in_hand }, succeed: -> { execution.succeed(1) },
           fail: -> { execution.fail({ 'kind' => 'panic', 'message' => 'm', 'error_class' => 'E' }) },
