@@ -16,7 +16,7 @@ mod names;
 mod otlp;
 mod propagation;
 
-pub use guard::{init, TelemetryError, TelemetryGuard};
+pub use guard::{init, is_exporting, TelemetryError, TelemetryGuard};
 pub use metric::{install_recorder, MetricsHandle};
 pub use names::{
     MetricKind, MetricName, ADVANCE_BATCH_STEPS, ADVANCE_DURATION_SECONDS, CLAIMS_TOTAL,

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use tasker_shared::config::{Config, LogFormat};
-use tasker_shared::telemetry::{adopt, current, init};
+use tasker_shared::telemetry::{adopt, current, init, is_exporting};
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -71,7 +71,7 @@ async fn a_span_with_its_adopted_parent_reaches_the_collector_when_the_guard_dro
     options.otlp_flush_timeout_ms = 30_000;
 
     let guard = init(&options, "test").unwrap();
-    assert!(guard.is_exporting());
+    assert!(guard.is_exporting() && is_exporting());
     assert!(!init(&options, "test").unwrap().is_exporting());
 
     let span = tracing::info_span!("charge_card_span");

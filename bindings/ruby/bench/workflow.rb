@@ -2,9 +2,10 @@
 
 # What a worker adds to handlers, end to end: database, orchestrator and this process.
 #
-#   1. Handlers that compute for 1 ms, in a worker and in a plain loop: the share added to
+#   1. Handlers that do nothing: steps a second.
+#   2. Handlers that compute for 1 ms, in a plain loop and in a worker: the share added to
 #      the whole, and what lies between the end of one handler and the start of the next.
-#   2. Handlers that do nothing: steps a second.
+#      In rounds, and the figures in the middle count.
 #
 #   TASKER_TEST_PROFILE=release ruby bench/workflow.rb [steps] [concurrency]
 #
@@ -17,6 +18,7 @@ require 'support/stack'
 require 'tasker_core'
 
 WIDTH = 500
+ROUNDS = 3
 steps = Integer(ARGV.fetch(0, 5_000))
 concurrency = Integer(ARGV.fetch(1, 16))
 TaskerCore.logger.level = Logger::WARN
@@ -31,68 +33,87 @@ def compute(seconds)
   nil while now < ending
 end
 
-# Begin and end of every call.
-class Recorded
-  attr_reader :times
+# Counts durations by their microsecond, and makes nothing while it does: new memory here
+# would be measured as well.
+class Histogram
+  LONGEST = 20_000
+
+  def initialize
+    @counts = Array.new(LONGEST + 1, 0)
+  end
+
+  def <<(seconds)
+    @counts[(seconds * 1_000_000).to_i.clamp(0, LONGEST)] += 1
+  end
+
+  def milliseconds(share)
+    left = ((@counts.sum - 1) * share).floor
+    @counts.index { |count| (left -= count).negative? } / 1000.0
+  end
+end
+
+# A handler that knows when it ran.
+class Timed
+  attr_reader :calls
 
   def initialize(seconds)
     @seconds = seconds
-    @times = Thread::Queue.new
+    @between = Histogram.new
+    @handlers = Histogram.new
+    @calls = 0
   end
 
   def call(_context)
     began = now
     compute(@seconds) if @seconds.positive?
-    @times << [began, now]
+    @ended ? @between << began - @ended : @first = began
+    @calls += 1
+    @ended = now
+    @handlers << @ended - began
     nil
   end
 
-  def all
-    Array.new(@times.size) { @times.pop }.sort
+  def facts
+    { seconds: (@ended - @first).round(4), steps: @calls,
+      between_p50_ms: @between.milliseconds(0.5), between_p99_ms: @between.milliseconds(0.99),
+      handler_p99_ms: @handlers.milliseconds(0.99) }
   end
 end
 
-def milliseconds(values, share)
-  (values.sort[((values.size - 1) * share).floor] * 1000).round(3)
-end
-
-def facts(times)
-  between = times.each_cons(2).map { |(_, ended), (began, _)| [began - ended, 0].max }
-  { seconds: (times.last.last - times.first.first).round(4),
-    between_p50_ms: milliseconds(between, 0.5), between_p99_ms: milliseconds(between, 0.99),
-    handler_p99_ms: milliseconds(times.map { |began, ended| ended - began }, 0.99) }
-end
-
 def in_loop(seconds, steps)
-  handler = Recorded.new(seconds)
+  handler = Timed.new(seconds)
   steps.times { handler.call(nil) }
-  facts(handler.all)
+  handler.facts
 end
 
-def in_worker(stack, name, handler, steps, concurrency)
+def in_worker(stack, name, seconds, steps, concurrency)
   template = { 'name' => name, 'namespace_name' => name, 'version' => '1.0.0', 'task_handler_class' => 'Bench',
                'step_templates' => Array.new(WIDTH) { |at| { 'name' => "s#{at}", 'handler_class' => name } } }
   stack.register(JSON.generate(template))
   tasks = Array.new((steps / WIDTH.to_f).ceil) { stack.submit("#{name}/#{name}") }
+  handler = Timed.new(seconds)
   registry = TaskerCore::Registry.new
   registry.register(name, handler)
   worker = TaskerCore::Worker.start(set: stack.settings, namespaces: name, concurrency: concurrency, registry: registry)
-  Stack.eventually('all handlers have run', patience: 600) { handler.times.size >= tasks.size * WIDTH }
-  times = handler.all
+  Stack.eventually('all handlers have run', patience: 600) { handler.calls >= tasks.size * WIDTH }
   tasks.each { |task| stack.wait(task, patience: 600) }
   worker.stop
   worker.join
-  facts(times).merge(steps: times.size)
+  handler.facts
 end
 
 stack = Stack.shared
-plain = in_loop(0.001, steps)
-worked = in_worker(stack, 'milli', Recorded.new(0.001), steps, concurrency)
-share = worked[:seconds] / worked[:steps] / (plain[:seconds] / steps)
-puts JSON.generate(bench: 'workflow', handlers: '1 ms', concurrency: concurrency, loop: plain, worker: worked,
-                   added_percent: ((share - 1) * 100).round(2),
-                   added_p99_ms: (worked[:between_p99_ms] - plain[:between_p99_ms]).round(3))
+nothing = in_worker(stack, 'noop', 0, steps * 2, concurrency)
+puts JSON.generate(bench: 'workflow', handlers: 'no-op', concurrency: concurrency, worker: nothing,
+                   steps_per_second: (nothing[:steps] / nothing[:seconds]).round)
 
-idle = in_worker(stack, 'noop', Recorded.new(0), steps * 2, concurrency)
-puts JSON.generate(bench: 'workflow', handlers: 'no-op', concurrency: concurrency, worker: idle,
-                   steps_per_second: (idle[:steps] / idle[:seconds]).round)
+rounds = Array.new(ROUNDS) do |at|
+  plain = in_loop(0.001, steps)
+  worked = in_worker(stack, "milli_#{at}", 0.001, steps, concurrency)
+  share = worked[:seconds] / worked[:steps] / (plain[:seconds] / plain[:steps])
+  round = { added_percent: ((share - 1) * 100).round(2), added_p99_ms: (worked[:between_p99_ms] - plain[:between_p99_ms]).round(3) }
+  puts JSON.generate(bench: 'workflow', handlers: '1 ms', round: at + 1, concurrency: concurrency, loop: plain, worker: worked, **round)
+  round
+end
+middle = rounds.first.keys.to_h { |figure| [figure, rounds.map { |round| round[figure] }.sort[ROUNDS / 2]] }
+puts JSON.generate(bench: 'workflow', handlers: '1 ms', rounds: ROUNDS, **middle)

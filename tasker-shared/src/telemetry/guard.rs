@@ -3,6 +3,7 @@
 //! The first call installs; later calls find it there and change nothing, so a
 //! process that holds both roles, and a test binary, may call it as they like.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +66,13 @@ impl Drop for TelemetryGuard {
     }
 }
 
+static EXPORTING: AtomicBool = AtomicBool::new(false);
+
+/// Whether spans of this process go anywhere, so that none is made in vain.
+pub fn is_exporting() -> bool {
+    EXPORTING.load(Ordering::Relaxed)
+}
+
 /// Installs logs and traces for this process. `role` names the service in traces
 /// when nothing else does: `orchestrator`, `worker`, `cli`.
 ///
@@ -93,5 +101,6 @@ pub fn init(options: &Telemetry, role: &'static str) -> Result<TelemetryGuard, T
         .try_init()
         .map_err(TelemetryError::Installed)?;
     *installed = true;
+    EXPORTING.store(guard.is_exporting(), Ordering::Relaxed);
     Ok(guard)
 }

@@ -57,7 +57,12 @@ module Tasker
 
       # Whether a payload would reach anybody, so that none is built in vain.
       def wanted?(identifier)
-        !@sink.nil? || Publisher.instance.subscribed?(identifier)
+        !@sink.nil? || (!Publisher.instance.quiet? && Publisher.instance.subscribed?(identifier))
+      end
+
+      # Whether nobody wants any event: then nothing has to be asked for each.
+      def quiet?
+        @sink.nil? && Publisher.instance.quiet?
       end
 
       private

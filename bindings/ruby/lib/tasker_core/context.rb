@@ -10,7 +10,7 @@ module TaskerCore
   # one attempt; changing it changes nothing of the task.
   class Context
     # @api private
-    def initialize(execution, logger: TaskerCore.logger)
+    def initialize(execution, logger)
       @execution = execution
       @base_logger = logger
     end

@@ -25,6 +25,7 @@ module TaskerCore
       @write = Mutex.new
       @explicit = {}.freeze
       @resolvers = [].freeze
+      @resolved = {}
     end
 
     # @param name [String, Symbol, Class] the `handler_class` of templates
@@ -68,7 +69,13 @@ module TaskerCore
       target = @explicit[name] || from_resolvers(name) || constant(name)
       raise UnknownHandler, "this process has no handler #{name}: #{where_to_look(name)}" if target.nil?
 
-      classify(name, target)
+      # What a name stands for may change; what an object is, once it could be used, does not.
+      known = @resolved[name]
+      return known if known && known.target.equal?(target)
+
+      resolved = classify(name, target)
+      @write.synchronize { @resolved[name] = resolved }
+      resolved
     end
 
     # Whether {#resolve} finds something, be it usable or not.

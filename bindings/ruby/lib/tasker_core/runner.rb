@@ -90,16 +90,19 @@ module TaskerCore
       events&.began
       value = yield
       counted = finish(execution, value)
-      events&.completed(value) if counted
+      # Somebody may have subscribed meanwhile.
+      (events || events_of(execution))&.completed(value) if counted
     end
 
-    # Those of the engine's API, where that is loaded.
+    # Those of the engine's API, where that is loaded and somebody listens.
     def events_of(execution)
-      ::Tasker::Compat::StepEvents.new(execution) if defined?(::Tasker::Compat::StepEvents)
+      return if !defined?(::Tasker::Compat::StepEvents) || ::Tasker::Events.quiet?
+
+      ::Tasker::Compat::StepEvents.new(execution)
     end
 
     def context(execution)
-      Context.new(execution, logger: @logger)
+      Context.new(execution, @logger)
     end
 
     def engine

@@ -10,7 +10,7 @@ RSpec.describe RubyReport do
   end
 
   it 'says what was missed and what was not measured' do
-    records = [{ 'machine' => { 'cores' => 2 } }, { 'bench' => 'workflow', 'added_percent' => 8.3, 'added_p99_ms' => 0.7 }]
+    records = [{ 'machine' => { 'cores' => 2 } }, { 'bench' => 'workflow', 'rounds' => 3, 'added_percent' => 8.3, 'added_p99_ms' => 0.7 }]
     page = described_class.page(records, [])
     expect(page).to match(/plain loop +\| 8.3 % more +\| ≤ 10 % more +\| ≤ 5 % more +\| gate met/)
     expect(page).to match(/p99 beyond the loop's +\| 0.7 ms +\| ≤ 0.2 ms +\| +\| missed/)

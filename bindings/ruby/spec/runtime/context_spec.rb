@@ -7,7 +7,7 @@ RSpec.describe TaskerCore::Context do
 
   def context(**facts)
     @execution = Fakes::Execution.new('Shop::Charge', **facts)
-    described_class.new(@execution, logger: logger)
+    described_class.new(@execution, logger)
   end
 
   it 'says what the step is and what it works on' do
@@ -84,7 +84,7 @@ RSpec.describe TaskerCore::Context do
 
     it 'writes the same for people' do
       io = StringIO.new
-      subject = described_class.new(Fakes::Execution.new('A'), logger: TaskerCore::Logging.logger(io: io, format: 'human'))
+      subject = described_class.new(Fakes::Execution.new('A'), TaskerCore::Logging.logger(io: io, format: 'human'))
       subject.logger.warn('two words', why: 'so it is')
       expect(io.string).to match(/\A\d{4}-\S+Z  WARN step\{task_id=3 step_id=7 step=charge attempt=1 handler=A\}: ruby: two words why="so it is"\n\z/)
     end
@@ -92,7 +92,7 @@ RSpec.describe TaskerCore::Context do
     it 'says the same through a logger of the host' do
       io = StringIO.new
       host = Logger.new(io, formatter: ->(severity, _, _, message) { "#{severity} #{message}\n" })
-      described_class.new(Fakes::Execution.new('A'), logger: host).logger.error('boom', code: 4)
+      described_class.new(Fakes::Execution.new('A'), host).logger.error('boom', code: 4)
       expect(io.string).to eq("ERROR [task_id=3 step_id=7 step=charge attempt=1 handler=A] boom code=4\n")
     end
 

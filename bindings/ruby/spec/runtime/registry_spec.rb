@@ -116,6 +116,13 @@ RSpec.describe TaskerCore::Registry do
     expect(registry.resolve('Reloaded').target).not_to be(first)
   end
 
+  it 'looks at a class once, and at another one of the same name anew' do
+    stub_const('Once', Class.new { def call(context) = context })
+    expect(registry.resolve('Once')).to equal(registry.resolve('Once'))
+    stub_const('Once', Class.new { def process(*) = nil })
+    expect(registry.resolve('Once').kind).to eq(:engine)
+  end
+
   it 'takes a class by its own name, and refuses one without' do
     stub_const('Named', Class.new { def call(context) = context })
     expect(registry.register(Named).names).to eq(['Named'])

@@ -39,6 +39,28 @@ RSpec.describe 'Fronts of the events', :tasker do
       expect(Tasker::Events.wanted?('step.completed')).to be(false)
     end
 
+    it 'notices who listens to another notifier, and stops listening with it' do
+      kept = ActiveSupport::Notifications.notifier
+      other = ActiveSupport::Notifications::Fanout.new
+      other.subscribe('step.completed.tasker') { nil }
+      expect(Tasker::Events.wanted?('step.completed')).to be(false)
+      ActiveSupport::Notifications.notifier = other
+      expect(Tasker::Events.wanted?('step.completed')).to be(true)
+      ActiveSupport::Notifications.notifier = kept
+      expect(Tasker::Events.wanted?('step.completed')).to be(false)
+    ensure
+      ActiveSupport::Notifications.notifier = kept
+    end
+
+    it 'notices that an event somebody waits for is registered' do
+      listen(/\Aorder\.weighed\./) do
+        expect(Tasker::Events.quiet?).to be(true)
+        Tasker::Events::CustomRegistry.instance.register_event('order.weighed')
+        expect(Tasker::Events.quiet?).to be(false)
+      end
+      expect(Tasker::Events.quiet?).to be(true)
+    end
+
     it 'passes by a listener that fails' do
       broken = ActiveSupport::Notifications.subscribe('step.completed.tasker') { raise 'listener fails' }
       seen = []

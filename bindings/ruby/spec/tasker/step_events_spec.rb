@@ -148,6 +148,16 @@ RSpec.describe 'Events of an execution', :tasker do
       expect(events.last.last).to include(step_results: { 'ok' => true }, attempt_number: 1, event_type: 'completed')
     end
 
+    it 'reach who subscribes while the handler runs' do
+      heard = []
+      expect(Tasker::Events.quiet?).to be(true)
+      perform do |_context|
+        Tasker::Events::Publisher.instance.subscribe('step.completed') { |event| heard << event.id }
+        'subscribed'
+      end
+      expect(heard).to eq(['step.completed'])
+    end
+
     it 'tell of results as they are stored' do
       point = Struct.new(:x, keyword_init: true)
       events = events_of { Tasker::Compat::StepEvents.new(FakeExecution.new).completed(points: [point.new(x: :left)]) }

@@ -21,9 +21,12 @@ use crate::gather::Gather;
 use crate::monitor::Monitor;
 
 /// A claimed step, and where its outcome goes.
+///
+/// Boxed where it arrives: a thread of Ruby's between two handlers would otherwise copy it
+/// into memory of its own, which is new until garbage is collected.
 pub(crate) struct Held {
     // Not dropped in a forked child: the locks inside may have been held at the fork.
-    inner: ManuallyDrop<Inner>,
+    inner: ManuallyDrop<Box<Inner>>,
     owner: u32,
 }
 
@@ -38,15 +41,20 @@ struct Inner {
 
 impl Held {
     pub(crate) fn new(event: StepEvent, gather: Arc<Gather>) -> Self {
-        let span = Mutex::new(event.span());
+        // Without an exporter nobody would ever see it.
+        let span = if telemetry::is_exporting() {
+            event.span()
+        } else {
+            Span::none()
+        };
         Self {
-            inner: ManuallyDrop::new(Inner {
+            inner: ManuallyDrop::new(Box::new(Inner {
                 event,
                 gather,
                 begun: AtomicBool::new(false),
                 answered: AtomicBool::new(false),
-                span,
-            }),
+                span: Mutex::new(span),
+            })),
             owner: std::process::id(),
         }
     }

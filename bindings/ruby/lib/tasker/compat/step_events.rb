@@ -8,6 +8,9 @@ module Tasker
     #
     # @api private
     class StepEvents
+      NOTHING = {}.freeze
+      private_constant :NOTHING
+
       # @param execution [TaskerCore::Native::Execution]
       def initialize(execution)
         @execution = execution
@@ -50,7 +53,7 @@ module Tasker
         telling(identifier) { step.life_cycle.announce(identifier, type) }
       end
 
-      def finish(identifier, type, context = {})
+      def finish(identifier, type, context = NOTHING)
         telling(identifier) do
           yield
           step.life_cycle.finish(identifier, type, context)

@@ -62,6 +62,7 @@ module Tasker
         @slow_after_seconds = 1.0
         @events = Catalog::IDENTIFIERS.to_h { |identifier| [identifier, true] }.freeze
         @subscriptions = {}.freeze
+        audience_changed
         @fronts = [Fronts::Notifications.new, Fronts::DryEvents.new].freeze
         @front_doors = @fronts.map { |front| subscription(nil, front, front.name) }.freeze
         reset_statistics
@@ -72,6 +73,7 @@ module Tasker
       def register_event(identifier, _payload = nil)
         @lock.synchronize { @events = @events.merge(identifier.to_s => true).freeze }
         @fronts.each { |front| front.register(identifier.to_s) }
+        audience_changed
         self
       end
 
@@ -101,6 +103,7 @@ module Tasker
           list = [*@subscriptions[identifier], subscription].freeze
           @subscriptions = @subscriptions.merge(identifier => list).freeze
         end
+        audience_changed
         subscription
       end
 
@@ -115,6 +118,7 @@ module Tasker
             kept.freeze
           end.freeze
         end
+        audience_changed
         gone.each(&:close)
       end
 
@@ -122,6 +126,25 @@ module Tasker
       def subscribed?(identifier)
         list = @subscriptions[identifier.to_s]
         (!list.nil? && !list.empty?) || @fronts.any? { |front| front.wants?(identifier.to_s) }
+      end
+
+      # Whether nobody would get any event. It is asked between any two steps, so it is found
+      # out once for every change of who listens.
+      #
+      # @api private
+      # @return [Boolean]
+      def quiet?
+        audience = @audience
+        audience.fetch(:quiet) { audience[:quiet] = @events.each_key.none? { |identifier| subscribed?(identifier) } }
+      end
+
+      # Who listens is another question from now on: what has been found out is dropped with
+      # the Hash it is in, and so is what somebody is just finding out.
+      #
+      # @api private
+      # @return [void]
+      def audience_changed
+        @audience = {}
       end
 
       # @param identifier [String]
@@ -160,6 +183,7 @@ module Tasker
       # @return [void]
       def clear_subscriptions
         gone = @lock.synchronize { @subscriptions.tap { @subscriptions = {}.freeze } }
+        audience_changed
         gone.each_value { |list| list.each(&:close) }
       end
 

@@ -25,7 +25,10 @@ module Tasker
           end
 
           def subscribe(target, *rest, &block)
-            super.tap { heard.merge(identifiers_of(target)) }
+            super.tap do
+              heard.merge(identifiers_of(target))
+              Publisher.instance.audience_changed
+            end
           end
 
           private
@@ -55,6 +58,7 @@ module Tasker
           # @return [void]
           def reset
             @publisher = nil
+            Publisher.instance.audience_changed
           end
 
           private

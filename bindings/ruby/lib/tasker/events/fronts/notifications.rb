@@ -13,11 +13,37 @@ module Tasker
       #   ActiveSupport::Notifications.subscribe(/\Astep\..*\.tasker\z/) { |event| ... }
       #
       # The payload is that of the event; `event_id` is added where there is one.
-      # An event that nobody listens to costs a look into a map.
       #
       # @api private
       class Notifications
+        # Says when somebody begins to listen, or ends.
+        module Listening
+          def subscribe(...)
+            super
+          ensure
+            Publisher.instance.audience_changed
+          end
+
+          def unsubscribe(...)
+            super
+          ensure
+            Publisher.instance.audience_changed
+          end
+        end
+
+        # Says when others listen, for they listen to another object.
+        module Replaced
+          def notifier=(notifier)
+            super
+          ensure
+            Publisher.instance.audience_changed
+          end
+        end
+        private_constant :Listening, :Replaced
+
         def initialize
+          ::ActiveSupport::Notifications::Fanout.prepend(Listening)
+          ::ActiveSupport::Notifications.singleton_class.prepend(Replaced)
           @names = Hash.new { |names, identifier| names[identifier] = "#{identifier}.tasker".freeze }
           Catalog::IDENTIFIERS.each { |identifier| @names[identifier] }
         end
