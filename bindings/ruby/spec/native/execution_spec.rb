@@ -27,6 +27,23 @@ RSpec.describe TaskerCore::Native::Execution do
     end
   end
 
+  # The objects are small, and without that thousands of documents would wait with them.
+  it 'counts as memory what came with the claim, so that it is collected in time' do
+    ended = run_ruby(<<~'RUBY')
+      loopback = Native::Loopback.start(16)
+      worker = loopback.worker
+      loopback.put({ 'context' => { 'text' => 'b' * 100_000 } }, 3000)
+      collected = GC.count
+      taken = 0
+      # Ruby looks at the sum when a handler next asks for memory.
+      taken += worker.take(16).each { |execution| execution.succeed('r' * 100) }.size while taken < 3000
+      puts GC.count - collected
+    RUBY
+    expect([ended.errors, ended.status.exitstatus]).to eq(['', 0])
+    # 300 MB; Ruby collects after 16 to 32 of them.
+    expect(Integer(ended.output)).to be_between(5, 50)
+  end
+
   it 'has no config where the template has none' do
     execution { |execution, _| expect(execution.config).to be_nil }
   end

@@ -143,7 +143,7 @@ impl Adopter {
             match wait_for(ruby, self.runtime.handle(), adopting)? {
                 Some(Ok(held)) => {
                     let reader = Arc::clone(&self.reader);
-                    Ok(held.map(|held| Execution::new(held, reader)))
+                    Ok(held.map(|held| Execution::new(ruby, held, reader)))
                 }
                 Some(Err(AdoptError::Stopped)) | None => Err(stopped().into_error(ruby)),
                 Some(Err(error)) => {

@@ -30,7 +30,10 @@ pub(crate) struct Execution {
 }
 
 impl Execution {
-    pub(crate) fn new(held: Held, reader: Arc<Reader>) -> Self {
+    /// What it holds counts as memory of Ruby's, or its collector would let gigabytes of
+    /// contexts wait for a few thousand small objects.
+    pub(crate) fn new(ruby: &Ruby, held: Held, reader: Arc<Reader>) -> Self {
+        ruby.gc_adjust_memory_usage(held.weight().cast_signed());
         Self { held, reader }
     }
 
@@ -212,6 +215,16 @@ impl Execution {
     /// Calls `read` with what the claim brought, and makes a plain Ruby value of it.
     fn plain<T: IntoValue>(&self, read: impl FnOnce(&StepEvent) -> T) -> Result<T, Error> {
         entry(|_| Ok(read(self.event())))
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        // SAFETY: an execution is an object of Ruby's, or on its way to be one, so it is
+        // dropped on a thread that has Ruby's lock; the collector allows what is called.
+        #[allow(unsafe_code)]
+        let ruby = unsafe { Ruby::get_unchecked() };
+        ruby.gc_adjust_memory_usage(-self.held.weight().cast_signed());
     }
 }
 

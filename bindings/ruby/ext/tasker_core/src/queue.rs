@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use magnus::{Error, Ruby};
+use serde_json::Value as Json;
 use tasker_shared::domain::Outcome;
 use tasker_shared::telemetry;
 use tasker_worker_foundation::{Completion, CompletionSink, Dispatch, StepEvent};
@@ -32,6 +33,7 @@ pub(crate) struct Held {
 
 struct Inner {
     event: StepEvent,
+    weight: usize,
     gather: Arc<Gather>,
     begun: AtomicBool,
     answered: AtomicBool,
@@ -49,6 +51,7 @@ impl Held {
         };
         Self {
             inner: ManuallyDrop::new(Box::new(Inner {
+                weight: weight(&event),
                 event,
                 gather,
                 begun: AtomicBool::new(false),
@@ -61,6 +64,11 @@ impl Held {
 
     pub(crate) fn event(&self) -> &StepEvent {
         &self.inner.event
+    }
+
+    /// Bytes that the documents of the step take here, about.
+    pub(crate) fn weight(&self) -> usize {
+        self.inner.weight
     }
 
     /// The trace context to hand on to what the handler calls.
@@ -112,6 +120,33 @@ impl Held {
         let completion = in_time.then_some(Completion { execution, outcome });
         inner.gather.take_in(completion);
         in_time
+    }
+}
+
+fn weight(event: &StepEvent) -> usize {
+    let parents: usize = event.parents.values().map(|results| bytes(results)).sum();
+    let own = [
+        &event.task.context,
+        &event.inputs,
+        &event.config,
+        &event.previous_results,
+    ];
+    parents + own.into_iter().map(bytes).sum::<usize>()
+}
+
+/// What is behind a value, by the sizes of its parts; allocators and tables round up.
+fn bytes(value: &Json) -> usize {
+    const VALUE: usize = size_of::<Json>();
+    /// An entry of a map: its key, its hash, and its place in the table.
+    const ENTRY: usize = VALUE + size_of::<String>() + 3 * size_of::<usize>();
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(|item| VALUE + bytes(item)).sum(),
+        Json::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| ENTRY + key.len() + bytes(value))
+            .sum(),
     }
 }
 

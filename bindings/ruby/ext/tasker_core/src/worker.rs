@@ -92,7 +92,7 @@ impl Worker {
     fn executions(&self, ruby: &Ruby, steps: Vec<Held>) -> RArray {
         let executions = ruby.ary_new_capa(steps.len());
         for held in steps {
-            let execution = Execution::new(held, self.inner.reader.clone());
+            let execution = Execution::new(ruby, held, self.inner.reader.clone());
             // Room was made above, so this cannot fail.
             let _ = executions.push(ruby.obj_wrap(execution));
         }
