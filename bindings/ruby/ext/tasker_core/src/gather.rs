@@ -65,7 +65,7 @@ impl Gather {
             if state.waiting.is_empty() || (state.looking && state.queued > 0) {
                 return;
             }
-            if state.queued > 0 && !state.looking && self.runtime.is_some() {
+            if state.queued > 0 && self.runtime.is_some() {
                 state.looking = true;
                 look = true;
             }
