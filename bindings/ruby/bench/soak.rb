@@ -7,7 +7,7 @@
 # A round submits its tasks (500 steps each, in both styles of handlers, a tenth of them
 # failing once), waits for the last, collects garbage, and prints what is left as a line
 # of JSON. Ends with 1 if a later round has more than the rounds at the beginning: counted
-# over rounds, not over time. Ten minutes of load are about 40 rounds of 100 tasks.
+# over rounds, not over time. Ten minutes of load are 40 to 50 rounds of 100 tasks.
 
 $LOAD_PATH.unshift(File.expand_path('../lib', __dir__), File.expand_path('../spec', __dir__))
 require 'json'
