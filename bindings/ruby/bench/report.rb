@@ -206,10 +206,11 @@ module RubyReport
     (`bench/workflow.rb`, 16 handlers at once). Handlers of 1 ms hold the processor, so what is
     between the end of one and the start of the next is all that the gem, and the rest of the
     machine, takes from them; of three rounds the figure in the middle counts. The usual gap is 6
-    to 12 µs of code, as fast as the machine just is. What makes one in a hundred longer is mostly memory: on this virtual
-    machine the first touch of 128 KiB that are new, or were not used for some seconds, takes
-    0.15 ms, and more memory is touched between two handlers than in a loop. The rest are turns
-    that PostgreSQL and other threads of the worker take on the same processor.
+    to 12 µs of code, as fast as the machine just is. What makes one in a hundred longer is
+    mostly memory: on this virtual machine the first touch of 128 KiB that are new, or were not
+    used for some seconds, takes 0.15 ms, and more memory is touched between two handlers than in
+    a loop. The rest are turns that PostgreSQL and other threads of the worker take on the same
+    processor.
   TEXT
 
   FEED = <<~TEXT.chomp

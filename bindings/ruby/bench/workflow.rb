@@ -66,7 +66,8 @@ class Timed
   def call(_context)
     began = now
     compute(@seconds) if @seconds.positive?
-    @ended ? @between << began - @ended : @first = began
+    @first ||= began
+    @between << began - @ended if @ended
     @calls += 1
     @ended = now
     @handlers << @ended - began

@@ -52,6 +52,23 @@ RSpec.describe 'Fronts of the events', :tasker do
       ActiveSupport::Notifications.notifier = kept
     end
 
+    it 'notices who begins to listen to a notifier of the host\'s own' do
+      kept = ActiveSupport::Notifications.notifier
+      own = Class.new do
+        def subscribe(name) = (@heard ||= []) << name
+        def unsubscribe(name) = @heard.delete(name)
+        def listening?(name) = @heard.to_a.include?(name)
+      end
+      ActiveSupport::Notifications.notifier = own.new
+      expect(Tasker::Events.wanted?('step.completed')).to be(false)
+      ActiveSupport::Notifications.notifier.subscribe('step.completed.tasker')
+      expect(Tasker::Events.wanted?('step.completed')).to be(true)
+      ActiveSupport::Notifications.notifier.unsubscribe('step.completed.tasker')
+      expect(Tasker::Events.wanted?('step.completed')).to be(false)
+    ensure
+      ActiveSupport::Notifications.notifier = kept
+    end
+
     it 'notices that an event somebody waits for is registered' do
       listen(/\Aorder\.weighed\./) do
         expect(Tasker::Events.quiet?).to be(true)

@@ -8,9 +8,6 @@ module Tasker
     #
     # @api private
     class StepEvents
-      NOTHING = {}.freeze
-      private_constant :NOTHING
-
       # @param execution [TaskerCore::Native::Execution]
       def initialize(execution)
         @execution = execution
@@ -53,7 +50,7 @@ module Tasker
         telling(identifier) { step.life_cycle.announce(identifier, type) }
       end
 
-      def finish(identifier, type, context = NOTHING)
+      def finish(identifier, type, context = {})
         telling(identifier) do
           yield
           step.life_cycle.finish(identifier, type, context)

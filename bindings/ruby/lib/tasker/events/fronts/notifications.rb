@@ -31,18 +31,19 @@ module Tasker
           end
         end
 
-        # Says when others listen, for they listen to another object.
+        # Says when others listen, for they listen to another object: of whatever class.
         module Replaced
           def notifier=(notifier)
             super
           ensure
+            notifier.class.prepend(Listening)
             Publisher.instance.audience_changed
           end
         end
         private_constant :Listening, :Replaced
 
         def initialize
-          ::ActiveSupport::Notifications::Fanout.prepend(Listening)
+          ::ActiveSupport::Notifications.notifier.class.prepend(Listening)
           ::ActiveSupport::Notifications.singleton_class.prepend(Replaced)
           @names = Hash.new { |names, identifier| names[identifier] = "#{identifier}.tasker".freeze }
           Catalog::IDENTIFIERS.each { |identifier| @names[identifier] }
